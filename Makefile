@@ -1,0 +1,52 @@
+# Everything sets up .venv by itself. On a machine without a GPU, see README.md ("CPU only") before the first call.
+PYTHON ?= python3
+BIN := .venv/bin
+PORT ?= 8000
+PAGE := _build/html/book/index.html
+export OMP_NUM_THREADS ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONWARNINGS ?= ignore::SyntaxWarning
+# TORCH_INDEX=<address>: where to take CPU-only builds of torch and torchvision from.
+ifdef TORCH_INDEX
+TORCH_FIRST = $(BIN)/pip install --quiet --index-url "$(TORCH_INDEX)" $$(grep -E '^torch(vision)?==' requirements.txt)
+else
+TORCH_FIRST = :
+endif
+
+.PHONY: book test serve bench record outputs clean
+
+book: .venv/installed  ## execute the chapters, build the pages
+	@$(BIN)/jupyter-book build --all -W --keep-going --quiet .
+	@echo "The book is built. Open $(CURDIR)/$(PAGE)"
+
+test: .venv/installed  ## lint, unit tests, the notebooks re-executed, the built book in a browser
+	$(BIN)/ruff check .
+	@test -f $(PAGE) || $(MAKE) --no-print-directory book
+	$(BIN)/python -m pytest -q -n auto --dist loadscope --nbval-lax --nbval-current-env tests lib book
+
+serve: .venv/installed  ## show the book on localhost
+	@test -f $(PAGE) || $(MAKE) --no-print-directory book
+	@echo "http://localhost:$(PORT)/book/index.html  (Ctrl-C stops)"
+	@$(BIN)/python -m http.server --directory _build/html --bind 127.0.0.1 $(PORT)
+
+bench: .venv/installed  ## timings, each against what a user would write instead
+	$(BIN)/python -m pytest -q benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds -p no:cacheprovider
+
+record: .venv/installed  ## the full-scale runs (hours for some chapters); resumes where it stopped
+	@for preset in book/presets/paper/*.yml; do $(BIN)/bnlab record $$(basename $$preset .yml) --preset paper || exit; done
+
+outputs: .venv/installed  ## re-execute the notebooks and keep their checked outputs and times, for committing
+	$(BIN)/python tools/refresh_outputs.py
+
+clean:  ## remove what can be made again; recorded results and downloads stay
+	rm -rf _build .venv runs .pytest_cache .ruff_cache
+
+.venv/installed: requirements.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "No $(PYTHON) here: install Python 3.11 or newer, or call make with PYTHON=/path/to/python3."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11: install Python 3.11 or newer, or call make with PYTHON=/path/to/python3."; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) has no venv module: install it (Debian and Ubuntu: apt install python3-venv)."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Setting up .venv (once; some minutes) ..."
+	@$(TORCH_FIRST)
+	@$(BIN)/pip install --quiet -r requirements.txt
+	@touch $@

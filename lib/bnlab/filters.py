@@ -1,0 +1,155 @@
+"""Adaptive filters: Wiener solution, gradient descent, LMS and NLMS (Chai et al. 2020, sections 2.1, 3.1 and 4).
+
+One sign throughout: the loss is J = 1/2 E||D - Y||^2 with Y = X^T W, the error e = dJ/dy = y - d, and every step goes
+down, W <- W - mu E[x e]. (The paper defines eps = d - y in section 2.1 and keeps the minus sign, which climbs; and its
+J = E eps^2 doubles mu.) E is the mean over samples, or over images and positions.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def correlations(X: Tensor, D: Tensor) -> tuple[Tensor, Tensor]:
+    """Autocorrelation R = E[x x^T] (K, K) and cross-correlation P = E[x d] of inputs and desired response.
+
+    X holds patches or samples as columns, (K, M) or (B, K, M), as `patches.unroll` returns them. D is (M,) or (B, M)
+    for one output, and P is then (K,); or (OC, M), (B, OC, M) for several, and P is (K, OC). Dtype of X.
+
+    >>> R, P = correlations(torch.tensor([[1.0, 2.0], [0.0, 1.0]]), torch.tensor([1.0, 3.0]))
+    >>> R.tolist(), P.tolist()
+    ([[2.5, 1.0], [1.0, 0.5]], [3.5, 1.5])
+
+    Raises:
+        ValueError: if X and D do not share images and positions.
+    """
+    X, D, single = _paired(X, D)
+    count = X.shape[0] * X.shape[2]
+    R = torch.einsum("bkm,blm->kl", X, X) / count
+    P = torch.einsum("bkm,bom->ko", X, D) / count
+    return R, P[:, 0] if single else P
+
+
+def wiener_solution(R: Tensor, P: Tensor, tolerance: float = 1e-10) -> Tensor:
+    """Solution W_o of the Wiener-Hopf equations R W_o = P (Chai et al. 2020, equation 3), of the shape of P.
+
+    A singular R (a dead channel, for instance) leaves W_o free along its null space: the pseudo-inverse then picks the
+    shortest solution, counting eigenvalues at most tolerance * lambda_max as zero.
+
+    >>> wiener_solution(torch.diag(torch.tensor([2.0, 0.0])), torch.tensor([4.0, 0.0])).tolist()
+    [2.0, 0.0]
+
+    Raises:
+        ValueError: if R is not (K, K) or P not (K,) or (K, OC).
+    """
+    _check_normal_equations(R, P)
+    return torch.linalg.pinv(R, rtol=tolerance, hermitian=True) @ P
+
+
+def cost(W: Tensor, X: Tensor, D: Tensor) -> Tensor:
+    """Loss J = 1/2 E||D - X^T W||^2, a scalar; W is (K,) or (K, OC), X and D as in `correlations`.
+
+    The mean is over samples, the sum over output channels. Its gradient is R W - P.
+
+    >>> cost(torch.tensor([1.0]), torch.tensor([[1.0, 2.0]]), torch.tensor([3.0, 2.0])).item()
+    1.0
+
+    Raises:
+        ValueError: if the shapes do not fit each other.
+    """
+    X, D, _ = _paired(X, D)
+    weights = W.reshape(X.shape[1], -1)  # (K, OC)
+    return 0.5 * (D - weights.mT @ X).square().sum(1).mean()
+
+
+def gradient_descent_trajectory(R: Tensor, P: Tensor, W0: Tensor, mu: float, steps: int) -> Tensor:
+    """Weights W(0) ... W(steps) of W(n+1) = W(n) + mu (P - R W(n)), (steps + 1, *W0.shape).
+
+    Chai et al. 2020, equation 4, with the sign that makes equation 5 true.
+
+    >>> gradient_descent_trajectory(torch.eye(1), torch.ones(1), torch.zeros(1), 0.5, 3).flatten().tolist()
+    [0.0, 0.5, 0.75, 0.875]
+
+    Raises:
+        ValueError: if R, P and W0 do not fit each other, or steps is negative.
+    """
+    _check_normal_equations(R, P)
+    if W0.shape != P.shape:
+        raise ValueError(f"W0: shape {tuple(W0.shape)} is not that of P, {tuple(P.shape)}")
+    if steps < 0:
+        raise ValueError(f"steps: {steps} is negative")
+    trajectory = W0.new_empty(steps + 1, *W0.shape)
+    trajectory[0] = W0
+    for n in range(steps):
+        trajectory[n + 1] = trajectory[n] + mu * (P - R @ trajectory[n])
+    return trajectory
+
+
+def lms_step(W: Tensor, x: Tensor, d: Tensor | float, mu: float) -> Tensor:
+    """One step of least mean squares, W - mu x e with e = W^T x - d: descent on the instantaneous J = e^2 / 2.
+
+    W and x are (..., K) and d is (...): leading dimensions are independent filters. The result is a new tensor.
+
+    >>> lms_step(torch.tensor([1.0, 0.0]), torch.tensor([1.0, 2.0]), 3.0, mu=0.1).tolist()
+    [1.2000000476837158, 0.4000000059604645]
+    """
+    return W - mu * x * _error(W, x, d)
+
+
+def nlms_step(W: Tensor, x: Tensor, d: Tensor | float, mu: float = 1.0, epsilon: float = 0.0) -> Tensor:
+    """One step of normalised least mean squares, W - mu x e / (epsilon + ||x||^2), e = W^T x - d.
+
+    Chai et al. 2020, equation 7: at mu = 1 and epsilon = 0 it is the smallest change of W that makes W^T x = d. There a
+    zero input gives 0/0 = nan, as the printed equation does; any epsilon > 0 leaves W alone instead. Shapes as in
+    `lms_step`.
+
+    >>> nlms_step(torch.tensor([1.0, 0.0]), torch.tensor([3.0, 4.0]), 28.0).tolist()
+    [4.0, 4.0]
+    """
+    return W - mu * x * _error(W, x, d) / (epsilon + x.square().sum(-1, keepdim=True))
+
+
+def lms_trajectory(W0: Tensor, X: Tensor, D: Tensor, mu: float) -> Tensor:
+    """Weights W(0) ... W(N) of LMS fed with one sample a step, (N + 1, ..., K).
+
+    X (N, ..., K) and D (N, ...) have time first; leading dimensions of W0 (..., K) are independent filters.
+
+    >>> lms_trajectory(torch.zeros(1), torch.ones(2, 1), torch.ones(2), mu=0.5).flatten().tolist()
+    [0.0, 0.5, 0.75]
+
+    Raises:
+        ValueError: if X, D and W0 do not fit each other.
+    """
+    if X.shape[1:] != W0.shape or D.shape != X.shape[:-1]:
+        shapes = f"X {tuple(X.shape)}, D {tuple(D.shape)}, W0 {tuple(W0.shape)}"
+        raise ValueError(f"{shapes}: not (N, ..., K), (N, ...) and (..., K)")
+    trajectory = W0.new_empty(len(X) + 1, *W0.shape)
+    trajectory[0] = W0
+    for n, (x, d) in enumerate(zip(X, D, strict=True)):
+        trajectory[n + 1] = lms_step(trajectory[n], x, d, mu)
+    return trajectory
+
+
+def _error(W: Tensor, x: Tensor, d: Tensor | float) -> Tensor:
+    """e = y - d, (..., 1)."""
+    return ((W * x).sum(-1) - d).unsqueeze(-1)
+
+
+def _paired(X: Tensor, D: Tensor) -> tuple[Tensor, Tensor, bool]:
+    """X as (B, K, M), D as (B, OC, M), and whether D came without its output channel."""
+    if X.ndim not in (2, 3):
+        raise ValueError(f"X: shape {tuple(X.shape)} is not (K, M) or (B, K, M)")
+    batched = X.ndim == 3
+    leading, single = D.shape[:1] if batched else (), D.ndim == 1 + batched
+    if D.ndim not in (1 + batched, 2 + batched) or D.shape[-1] != X.shape[-1] or tuple(leading) != tuple(X.shape[:-2]):
+        raise ValueError(f"D: shape {tuple(D.shape)} does not fit X of shape {tuple(X.shape)}")
+    D = D.unsqueeze(-2) if single else D
+    return (X, D, single) if batched else (X.unsqueeze(0), D.unsqueeze(0), single)
+
+
+def _check_normal_equations(R: Tensor, P: Tensor) -> None:
+    if R.ndim != 2 or R.shape[0] != R.shape[1]:
+        raise ValueError(f"R: shape {tuple(R.shape)} is not (K, K)")
+    if P.ndim not in (1, 2) or P.shape[0] != R.shape[0]:
+        raise ValueError(f"P: shape {tuple(P.shape)} is not ({R.shape[0]},) or ({R.shape[0]}, OC)")

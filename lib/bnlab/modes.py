@@ -1,0 +1,238 @@
+"""Natural modes of the weight update: the eigenvalues and eigenvectors of R (Chai et al. 2020, section 3.1).
+
+With J = 1/2 E||D - Y||^2 the weight error C = W - W_o obeys C(n+1) = [I - mu R] C(n) (equation 5); in the coordinates
+V = Q^T C of R = Q Lambda Q^T each mode runs alone, v_k(n) = (1 - mu lambda_k)^n v_k(0) (equation 6). A single entry of
+C is a mixture of modes. Everything here is float64; rates mu are steps for the gradient E[x e], the mean over positions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# An eigenvalue at most this share of the largest is taken for the zero of a dead mode: below it float64 resolves none.
+TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True)
+class NaturalModes:
+    """Eigen decomposition R = Q Lambda Q^T."""
+
+    eigenvalues: Tensor  # (K,) float64, ascending
+    eigenvectors: Tensor  # (K, K) float64, column k is q_k, its largest entry positive
+
+
+@dataclass(frozen=True)
+class EffectiveEigenvalues:
+    """The part of a spectrum that learns, and the modes that do not."""
+
+    eigenvalues: Tensor  # (K - dead_modes,) float64, ascending: those above tolerance * largest
+    smallest: float  # lambda_min over the effective eigenvalues
+    largest: float  # lambda_max
+    smallest_of_all: float  # lambda_min, dead modes included
+    dead_modes: int
+    condition_number: float  # largest / smallest, the pseudo condition number
+
+
+def natural_modes(R: Tensor) -> NaturalModes:
+    """Eigenvalues (ascending) and eigenvectors of a symmetric R (K, K), float64.
+
+    An eigenvector's sign is arbitrary: here its largest entry is positive, so that another linear algebra library
+    draws the same picture. Eigenvalues that rounding alone made negative are 0, as R is positive semidefinite.
+
+    >>> natural_modes(torch.tensor([[2.0, 1.0], [1.0, 2.0]])).eigenvalues
+    tensor([1., 3.], dtype=torch.float64)
+
+    Raises:
+        ValueError: if R is not a finite symmetric matrix.
+    """
+    if R.ndim != 2 or R.shape[0] != R.shape[1] or not R.shape[0]:
+        raise ValueError(f"R: shape {tuple(R.shape)} is not (K, K)")
+    R = R.double()
+    if not torch.isfinite(R).all():
+        raise ValueError("R: not all entries are finite")
+    if (R - R.mT).abs().max() > 1e-6 * R.abs().max():
+        raise ValueError("R: not symmetric, so it is no autocorrelation matrix")
+    eigenvalues, eigenvectors = torch.linalg.eigh(R)
+    rounding = len(R) * torch.finfo(R.dtype).eps * eigenvalues.abs().max()
+    eigenvalues = torch.where(eigenvalues.abs() <= rounding, 0.0, eigenvalues)
+    largest = eigenvectors.gather(0, eigenvectors.abs().argmax(0, keepdim=True))  # (1, K)
+    return NaturalModes(eigenvalues, eigenvectors * largest.sign())
+
+
+def project(modes: NaturalModes, errors: Tensor) -> Tensor:
+    """Coordinates V = Q^T C of weight errors C (..., K), in the eigenvectors' basis: (..., K), mode k last.
+
+    >>> project(natural_modes(torch.tensor([[2.0, 1.0], [1.0, 2.0]])), torch.tensor([1.0, 1.0])).round(decimals=4)
+    tensor([0.0000, 1.4142], dtype=torch.float64)
+
+    Raises:
+        ValueError: if the last dimension of errors is not K.
+    """
+    if errors.shape[-1:] != modes.eigenvalues.shape:
+        raise ValueError(f"errors: shape {tuple(errors.shape)} does not end in the {len(modes.eigenvalues)} weights")
+    return errors.double() @ modes.eigenvectors
+
+
+def decay(eigenvalues: Tensor, mu: float, n: int | Tensor) -> Tensor:
+    """Factors v_k(n) / v_k(0) = (1 - mu lambda_k)^n of Chai et al. 2020, equation 6.
+
+    eigenvalues (K,), n a number of steps or several (N,): the result is (K,) or (N, K), float64. A negative base is a
+    mode that changes sign at each step.
+
+    >>> decay(torch.tensor([0.1, 1.5]), 1.0, torch.tensor([0, 1, 2]))
+    tensor([[ 1.0000,  1.0000],
+            [ 0.9000, -0.5000],
+            [ 0.8100,  0.2500]], dtype=torch.float64)
+
+    Raises:
+        ValueError: if n is negative or not whole.
+    """
+    steps = torch.as_tensor(n, device=eigenvalues.device)
+    if steps.is_floating_point() or (steps < 0).any():
+        raise ValueError(f"n: {n!r} is not a whole number of steps, 0 or more")
+    return (1 - mu * _spectrum(eigenvalues)) ** steps.unsqueeze(-1)
+
+
+def time_constants(eigenvalues: Tensor, mu: float) -> Tensor:
+    """Steps in which |v_k| falls by e: tau_k = -1 / ln|1 - mu lambda_k|, (K,) float64.
+
+    The paper's -1 / ln(1 - mu lambda_k) is undefined for 1 < mu lambda < 2, where the mode decays with changing sign;
+    the modulus holds in the whole stable range. Read the special values so: 0 where mu lambda = 1 (gone in one step);
+    inf where lambda = 0 (a dead mode, which has no gradient) and where mu lambda = 2 (it neither decays nor grows);
+    nan where mu lambda is above 2 or below 0 (it grows: no decay time exists).
+
+    >>> time_constants(torch.tensor([0.0, 0.5, 1.0, 1.5, 1.9, 2.1], dtype=torch.float64), 1.0)
+    tensor([   inf, 1.4427, 0.0000, 1.4427, 9.4912,    nan], dtype=torch.float64)
+
+    Raises:
+        ValueError: if mu is not positive.
+    """
+    if not mu > 0:
+        raise ValueError(f"mu: {mu!r} is not a positive rate")
+    x = mu * _spectrum(eigenvalues)
+    # log1p keeps the slow modes: at x = 1e-12, ln(1 - x) by subtraction has lost four digits.
+    rate = torch.where(x < 1, torch.log1p(-x.clamp(max=1)), torch.log((x - 1).clamp(min=0)))
+    tau = torch.where((x == 0) | (x == 2), torch.inf, -1 / rate)
+    return torch.where((x < 0) | (x > 2), torch.nan, tau)
+
+
+def stability_bound(R: Tensor, positions: int = 1) -> float:
+    """Largest stable rate, 2 / (M lambda_max), of gradient descent; inf for R = 0.
+
+    R is the matrix (K, K) or its eigenvalues (K,). With positions = 1 the gradient is E[x e] over images and positions;
+    with M = OH*OW it is autograd's of a mean over images, which sums over the positions. (With the loss J = E eps^2 of
+    Chai et al. 2020, section 2.1, every gradient doubles and the bound halves.)
+
+    >>> stability_bound(torch.tensor([0.1, 0.3, 0.6, 1.0])), stability_bound(torch.tensor([4.0]), positions=100)
+    (2.0, 0.005)
+
+    Raises:
+        ValueError: if positions is not positive, or an eigenvalue is negative.
+    """
+    if positions < 1:
+        raise ValueError(f"positions: {positions!r} is not at least 1")
+    return _over(2.0, positions * effective_eigenvalues(R).largest)
+
+
+def mean_square_bound(R: Tensor) -> float:
+    """Rate 2 / tr R below which LMS is taken to be stable in the mean square; inf for R = 0.
+
+    Stricter than `stability_bound`, as tr R is the sum of the eigenvalues: below the latter the mean of the weights
+    converges, but single runs may have unbounded variance. A textbook estimate (Haykin 2002), not sharp for every
+    distribution of inputs. R is the matrix (K, K) or its eigenvalues (K,).
+
+    >>> mean_square_bound(torch.tensor([0.1, 0.3, 0.6, 1.0]))
+    1.0
+    """
+    return _over(2.0, _spectrum(R).sum().item())
+
+
+def slowest_mode(eigenvalues: Tensor, mu: float, tolerance: float = TOLERANCE) -> int:
+    """Index k of the effective mode with the largest |1 - mu lambda_k|, the last to decay.
+
+    That of the smallest eigenvalue up to mu = `crossover_rate`, that of the largest above: Chai et al. 2020, section
+    3.1, has only the first half. Dead modes (`effective_eigenvalues`) never decay and are left out.
+
+    >>> spectrum = torch.tensor([0.1, 0.3, 0.6, 1.0])
+    >>> slowest_mode(spectrum, 1.80), slowest_mode(spectrum, 1.90)
+    (0, 3)
+    """
+    eigenvalues = _spectrum(eigenvalues)
+    alive = eigenvalues > tolerance * eigenvalues.max()
+    return int(torch.where(alive, (1 - mu * eigenvalues).abs(), -1.0).argmax())
+
+
+def crossover_rate(R: Tensor) -> float:
+    """Rate 2 / (lambda_min + lambda_max) at which the slowest mode changes from the smallest eigenvalue to the largest.
+
+    lambda_min is the smallest effective eigenvalue; R is the matrix (K, K) or its eigenvalues (K,).
+
+    >>> round(crossover_rate(torch.tensor([0.1, 0.3, 0.6, 1.0])), 3)
+    1.818
+    """
+    spectrum = effective_eigenvalues(R)
+    return _over(2.0, spectrum.smallest + spectrum.largest)
+
+
+def best_rate(R: Tensor) -> tuple[float, float]:
+    """The rate whose slowest mode decays fastest, and its factor a step, (kappa - 1) / (kappa + 1).
+
+    It is the `crossover_rate`, where the two extreme modes are equally slow.
+
+    >>> [round(value, 3) for value in best_rate(torch.tensor([0.1, 0.3, 0.6, 1.0]))]
+    [1.818, 0.818]
+    """
+    kappa = effective_eigenvalues(R).condition_number
+    return crossover_rate(R), (kappa - 1) / (kappa + 1)
+
+
+def effective_eigenvalues(R: Tensor, tolerance: float = TOLERANCE) -> EffectiveEigenvalues:
+    """The eigenvalues above tolerance * lambda_max, their ratio, and the number of dead modes below it.
+
+    A channel that is always zero makes lambda_min = 0 and kappa infinite, though its weights have no gradient and
+    delay nothing: hence the pseudo condition number. R is the matrix (K, K) or its eigenvalues (K,).
+
+    >>> spectrum = effective_eigenvalues(torch.diag(torch.tensor([0.0, 0.5, 2.0])))
+    >>> spectrum.dead_modes, spectrum.smallest, spectrum.largest, spectrum.condition_number
+    (1, 0.5, 2.0, 4.0)
+
+    Raises:
+        ValueError: if R is negative beyond rounding, or not a matrix or vector.
+    """
+    every = _spectrum(R).sort().values
+    largest = every[-1].item()
+    if every[0] < -tolerance * max(largest, 0.0):
+        raise ValueError(f"R: eigenvalue {every[0].item():.3g} is negative, so it is no autocorrelation matrix")
+    alive = every[every > tolerance * largest]
+    smallest = alive[0].item() if len(alive) else 0.0
+    kappa = largest / smallest if len(alive) else 1.0
+    return EffectiveEigenvalues(alive, smallest, largest, every[0].item(), len(every) - len(alive), kappa)
+
+
+def dead_channels(R: Tensor, channels: int, tolerance: float = TOLERANCE) -> int:
+    """Number of input channels without power: the trace of their block of R is at most tolerance of the largest.
+
+    >>> dead_channels(torch.diag(torch.tensor([1.0, 2.0, 0.0, 0.0])), channels=2)
+    1
+
+    Raises:
+        ValueError: if the K rows of R do not divide into the channels.
+    """
+    if R.ndim != 2 or R.shape[0] != R.shape[1] or channels < 1 or R.shape[0] % channels:
+        raise ValueError(f"channels: {channels} blocks do not make up an R of shape {tuple(R.shape)}")
+    power = R.diagonal().double().reshape(channels, -1).sum(1)
+    return int((power <= tolerance * power.max()).sum())
+
+
+def _spectrum(R: Tensor) -> Tensor:
+    """Eigenvalues (K,) float64, from a matrix or as given."""
+    if R.ndim == 1 and len(R):
+        return R.double()
+    return natural_modes(R).eigenvalues
+
+
+def _over(numerator: float, denominator: float) -> float:
+    return numerator / denominator if denominator > 0 else float("inf")
