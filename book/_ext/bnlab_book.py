@@ -5,6 +5,8 @@
 * The chapters that the cache lacks are executed side by side, one process a core, before Sphinx reads them one by one.
 * The build fails if a claim of an existing chapter has no verdict.
 * Recorded tables are copied beside the pages, so that readers can download them.
+* The scripts of sphinx-thebe, which Jupyter Book always loads, are left out: they name a host of the network, and they
+  declare a constant twice, an error in the reader's console.
 """
 
 import hashlib
@@ -15,6 +17,7 @@ import shutil
 from importlib import import_module
 from pathlib import Path
 
+import nbformat
 from docutils import nodes
 from jupyter_cache import get_cache
 from jupyter_cache.executors import load_executor
@@ -58,10 +61,10 @@ def prepare_cache(app) -> None:
     app.bnlab_stale = not stamp.is_file() or stamp.read_text() != now
     if app.bnlab_stale:
         shutil.rmtree(cache_path, ignore_errors=True)
-        shutil.rmtree(book.executed_folder(root), ignore_errors=True)
         stamp.parent.mkdir(parents=True, exist_ok=True)
         stamp.write_text(now)
     execute_missing(app, cache_path)
+    keep_executed(app, cache_path)
 
 
 def execute_missing(app, cache_path: Path) -> None:
@@ -86,6 +89,17 @@ def execute_missing(app, cache_path: Path) -> None:
     for record in waiting:
         if error := cache.get_project_record(record.pk).traceback:
             raise ExtensionError(f"{record.uri} failed:\n{error}")
+
+
+def keep_executed(app, cache_path: Path) -> None:
+    """Write the executed chapters where the ledger finds them (what myst-nb writes lacks outputs on a cache hit)."""
+    cache = get_cache(str(cache_path))
+    folder = book.executed_folder(Path(app.srcdir))
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for chapter in book.chapters(Path(app.srcdir)):
+        _, notebook = cache.merge_match_into_notebook(nbformat.read(chapter.path, as_version=4))
+        nbformat.write(notebook, folder / chapter.path.name)
 
 
 def outdated(app, env, added, changed, removed) -> list[str]:
@@ -116,6 +130,15 @@ def copy_recorded(app, error) -> None:
         shutil.copyfile(path, target)
 
 
+def drop_thebe(app, pagename, templatename, context, doctree) -> None:
+    """Leave sphinx-thebe's scripts out of a page."""
+    context["script_files"] = [
+        script
+        for script in context.get("script_files", [])
+        if "thebe" not in (getattr(script, "attributes", {}).get("body") or str(getattr(script, "filename", script)))
+    ]
+
+
 def recorded_name(name: str) -> str:
     """Drop the checksum from a recorded table's file name."""
     return name.split(".")[0] + ".csv.gz" if name.endswith(".csv.gz") else name
@@ -143,7 +166,9 @@ class ApiReference(SphinxDirective):
 
     def member(self, name: str, member) -> nodes.literal_block:
         """Show a signature and a docstring, monospaced as in the source."""
-        text = f"{name}{inspect.signature(member)}\n\n{inspect.getdoc(member) or ''}"
+        exception = inspect.isclass(member) and issubclass(member, Exception)  # inherits no signature from C
+        call = "" if exception else str(inspect.signature(member))
+        text = f"{name}{call}\n\n{inspect.getdoc(member) or ''}"
         block = nodes.literal_block(text, text)
         block["language"] = "text"
         return block
@@ -155,5 +180,6 @@ def setup(app) -> dict:
     app.connect("builder-inited", prepare_cache, priority=600)
     app.connect("env-get-outdated", outdated)
     app.connect("env-updated", refuse_missing_verdicts)
+    app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("build-finished", copy_recorded)
     return {"version": bnlab.__version__, "parallel_read_safe": False, "parallel_write_safe": True}

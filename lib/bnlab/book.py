@@ -123,7 +123,7 @@ def read_parameters(source: str) -> tuple[Parameter, ...]:
 
 def executed_folder(where: Path | None = None) -> Path:
     """Name the folder in which a build leaves the executed notebooks, outputs and all."""
-    return (where or root()) / "_build" / "jupyter_execute" / "book"
+    return (where or root()) / "_build" / "executed"
 
 
 def read_notebook(path: Path) -> dict:
@@ -139,9 +139,13 @@ def read_notebook(path: Path) -> dict:
     except (OSError, UnicodeDecodeError, ValueError) as error:
         kind = error.__class__.__name__
         raise BookError(f"{path} is not a readable notebook ({kind}): name an .ipynb file.") from None
-    well_formed = isinstance(notebook, dict) and isinstance(notebook.get("cells"), list) and all(
-        isinstance(cell, dict) and "cell_type" in cell and isinstance(cell.get("metadata"), dict)
-        for cell in notebook["cells"]
+    well_formed = (
+        isinstance(notebook, dict)
+        and isinstance(notebook.get("cells"), list)
+        and all(
+            isinstance(cell, dict) and "cell_type" in cell and isinstance(cell.get("metadata"), dict)
+            for cell in notebook["cells"]
+        )
     )
     if not well_formed:
         raise BookError(f"{path} is JSON but not a notebook of format 4: name an .ipynb file.")

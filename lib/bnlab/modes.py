@@ -2,7 +2,7 @@
 
 With J = 1/2 E||D - Y||^2 the weight error C = W - W_o obeys C(n+1) = [I - mu R] C(n) (equation 5); in the coordinates
 V = Q^T C of R = Q Lambda Q^T each mode runs alone, v_k(n) = (1 - mu lambda_k)^n v_k(0) (equation 6). A single entry of
-C is a mixture of modes. Everything here is float64; rates mu are steps for the gradient E[x e], the mean over positions.
+C is a mixture of modes. Everything here is float64; a rate mu multiplies E[x e], the mean over images and positions.
 """
 
 from __future__ import annotations
@@ -141,10 +141,10 @@ def mean_square_bound(R: Tensor) -> float:
     """Rate 2 / tr R below which LMS is taken to be stable in the mean square; inf for R = 0.
 
     Stricter than `stability_bound`, as tr R is the sum of the eigenvalues: below the latter the mean of the weights
-    converges, but single runs may have unbounded variance. A textbook estimate (Haykin 2002), not sharp for every
-    distribution of inputs. R is the matrix (K, K) or its eigenvalues (K,).
+    converges, but single runs may have unbounded variance. The textbook estimate (Haykin 2002) from second moments
+    alone; `filters.mean_square_limit` is sharp. R is the matrix (K, K) or its eigenvalues (K,).
 
-    >>> mean_square_bound(torch.tensor([0.1, 0.3, 0.6, 1.0]))
+    >>> mean_square_bound(torch.tensor([0.5, 1.5]))
     1.0
     """
     return _over(2.0, _spectrum(R).sum().item())

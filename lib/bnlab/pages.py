@@ -31,8 +31,9 @@ def claim_table(verdicts: Sequence[ledger.Verdict]) -> None:
             f'<td data-label="Criterion ({claim.kind})">{mathematics(claim.criterion)}</td>'
             f'<td data-label="Verdict">{badge(verdict.verdict)}</td></tr>'
         )
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("Claim", "The document says", "We measure", "Criterion",
-                                                                "Verdict"))
+    head = "".join(
+        f'<th scope="col">{name}</th>' for name in ("Claim", "The document says", "We measure", "Criterion", "Verdict")
+    )
     _display(
         f'<table class="bn-claims"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>',
         "\n".join(f"{v.id}: {v.verdict} ({v.measured})" for v in verdicts),

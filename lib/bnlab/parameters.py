@@ -67,6 +67,7 @@ def integer(low: int | None = None, high: int | None = None) -> Kind:
     >>> integer(1).coerce("3")
     3
     """
+
     def coerce(value: object) -> int:
         number = _number(value)
         if number != int(number):
@@ -83,6 +84,7 @@ def real(low: float | None = None, high: float | None = None, *, above: float | 
     >>> real(above=0).coerce("1e-3")
     0.001
     """
+
     def coerce(value: object) -> float:
         number = _number(value)
         _within(number, low, high, above)
@@ -97,6 +99,7 @@ def boolean() -> Kind:
     >>> boolean().coerce("false")
     False
     """
+
     def coerce(value: object) -> bool:
         value = _literal(value)
         if value in (True, False) and not isinstance(value, float):
@@ -112,6 +115,7 @@ def choice(*options: str) -> Kind:
     >>> choice("batch", "none").coerce("none")
     'none'
     """
+
     def coerce(value: object) -> str:
         if value in options:
             return str(value)
@@ -127,6 +131,7 @@ def text() -> Kind:
     >>> text().coerce("photographs")
     'photographs'
     """
+
     def coerce(value: object) -> str:
         if not isinstance(value, str) or not value.strip():
             raise ValueError("not a non-empty text")
@@ -141,6 +146,7 @@ def list_of(item: Kind, *, at_least: int = 1) -> Kind:
     >>> list_of(real(above=0)).coerce("[0.1, 3]")
     [0.1, 3.0]
     """
+
     def coerce(value: object) -> list:
         value = _literal(value)
         values = list(value) if isinstance(value, list | tuple) else [value]
@@ -165,6 +171,7 @@ def dataset() -> Kind:
 
 def device() -> Kind:
     """Describe where tensors live: auto (CUDA where there is one), cpu or cuda; the answer is cpu or cuda."""
+
     def coerce(value: object) -> str:
         import torch  # late: refusing a misspelt name needs no torch
 

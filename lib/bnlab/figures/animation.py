@@ -53,13 +53,15 @@ def player(figure, draw: Callable[[int], object], frames: int, *, name: str, alt
     described = html.escape(alt, quote=True)
     markup = markup.replace(f'<img id="_anim_img{name}">', f'<img id="_anim_img{name}" alt="{described}">')
     image = f'<img class="bn-still" alt="{described}" src="data:image/png;base64,{still}">'
-    return HTML(f'<div class="bn-player" role="group" aria-label="{described}">{markup}<noscript>{image}</noscript>'
-                f'<div class="bn-print-only">{image}</div></div>')
+    return HTML(
+        f'<div class="bn-player" role="group" aria-label="{described}">{markup}<noscript>{image}</noscript>'
+        f'<div class="bn-print-only">{image}</div></div>'
+    )
 
 
 def _offline(markup: str, name: str) -> str:
     """Strip the network font, fix the random id, replace icons, and let the picture shrink with the page."""
-    markup = re.sub(r'<link[^>]*font-awesome[^>]*>', "", markup)
+    markup = re.sub(r"<link[^>]*font-awesome[^>]*>", "", markup)
     random_id = re.search(r'id="_anim_img([0-9a-f]{32})"', markup)
     if random_id is None:  # a new matplotlib writes another player: better no figure than a broken one
         raise RuntimeError("matplotlib's HTML player has changed: bnlab.figures.animation must follow it.")

@@ -1,0 +1,1 @@
+"""Experiments of the chapters: parameters -> tidy tables, no drawing."""

@@ -1,0 +1,140 @@
+"""One training run: stochastic gradient descent on a classification network, watched by measurements handed in."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bnlab.datasets import Dataset
+
+# A loss that is not a number, or this many times the loss of guessing, is not coming back (Bjorck et al. 2018, Sec. 3,
+# call a mini-batch loss above 1e3 diverged; our small networks guess at ln 10 = 2.3).
+DIVERGED = 1e3
+
+Measurement = Callable[[nn.Module], float]
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What a run leaves besides the trained model.
+
+    ``history``: one row a recorded step: step (gradient steps done), loss (nats, of the batch of that step; at step 0
+    of the first batch before any step), one column a measurement. ``diverged``: stopped early because the loss was.
+    """
+
+    history: pd.DataFrame
+    diverged: bool
+
+
+def train(
+    model: nn.Module,
+    dataset: Dataset,
+    *,
+    learning_rate: float,
+    steps: int,
+    batch_size: int,
+    generator: torch.Generator,
+    other_learning_rate: float | None = None,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    record_at: Iterable[int] = (),
+    measurements: Mapping[str, Measurement] | None = None,
+) -> TrainingRun:
+    """Train in place by SGD on the cross-entropy, for a number of steps, in train mode.
+
+    Args:
+        model: images (B, C, H, W) to logits (B, classes), on the data set's device.
+        dataset: its training split is drawn batch by batch, epoch after epoch.
+        learning_rate: of the convolution weights; of everything if ``other_learning_rate`` is None.
+        steps: gradient steps.
+        batch_size: images a step.
+        generator: CPU generator that draws the order, so that paired runs see the same batches.
+        other_learning_rate: of all parameters but convolution weights (Chai et al. 2020, Sec. 3.3: 0.1).
+        momentum: heavy-ball momentum, PyTorch's form.
+        weight_decay: L2 coefficient, PyTorch's form.
+        record_at: steps after which to record; the last step is always recorded.
+        measurements: named functions of the model, called at every recorded step in eval mode, without gradients.
+
+    Raises:
+        ValueError: a rate, a number of steps or a batch size that is not positive.
+    """
+    _require_positive(learning_rate=learning_rate, steps=steps, batch_size=batch_size)
+    if other_learning_rate is not None:
+        _require_positive(other_learning_rate=other_learning_rate)
+    groups = parameter_groups(model, learning_rate, other_learning_rate)
+    optimiser = torch.optim.SGD(groups, lr=learning_rate, momentum=momentum, weight_decay=weight_decay)
+    wanted, rows, diverged = {*record_at, steps}, [], False
+    batches = _endless(dataset, batch_size, generator)
+    model.train()
+    for step in range(1, steps + 1):
+        images, labels = next(batches)  # (B, C, H, W), (B,)
+        loss = functional.cross_entropy(model(images), labels)
+        if step == 1 and 0 in wanted:
+            rows.append({"step": 0, "loss": loss.item(), **measure(model, measurements)})
+        diverged = not math.isfinite(loss.item()) or loss.item() > DIVERGED
+        if not diverged:
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+        if diverged or step in wanted:
+            rows.append({"step": step, "loss": loss.item(), **measure(model, measurements)})
+        if diverged:
+            break
+    return TrainingRun(pd.DataFrame(rows), diverged)
+
+
+def parameter_groups(model: nn.Module, learning_rate: float, others: float | None = None) -> list[dict]:
+    """Split parameters: convolution weights at one rate, all the rest at ``others`` (the same rate if None)."""
+    swept = [m.weight for m in model.modules() if isinstance(m, nn.Conv2d)] if others is not None else []
+    chosen = {id(parameter) for parameter in swept}
+    rest = [parameter for parameter in model.parameters() if id(parameter) not in chosen]
+    rest_rate = learning_rate if others is None else others
+    groups = [{"params": swept, "lr": learning_rate}, {"params": rest, "lr": rest_rate}]
+    return [group for group in groups if group["params"]]
+
+
+@torch.no_grad()
+def measure(model: nn.Module, measurements: Mapping[str, Measurement] | None) -> dict[str, float]:
+    """Call each measurement in eval mode, then give the model back in the mode it was in."""
+    if not measurements:
+        return {}
+    training = model.training
+    model.eval()
+    try:
+        return {name: float(function(model)) for name, function in measurements.items()}
+    finally:
+        model.train(training)
+
+
+@torch.no_grad()
+def error_rate(model: nn.Module, dataset: Dataset, split: str = "test", batch_size: int = 1024) -> float:
+    """Share of wrongly classified images of a split, in [0, 1], in the model's present mode."""
+    return evaluate(model, dataset, split, batch_size)[0]
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, dataset: Dataset, split: str = "test", batch_size: int = 1024) -> tuple[float, float]:
+    """Error rate in [0, 1] and mean cross-entropy in nats over a split, in the model's present mode."""
+    wrong, loss, count = 0, 0.0, 0
+    size = min(batch_size, len(dataset.test_labels if split == "test" else dataset.train_labels))
+    for images, labels in dataset.batches(size, None, split=split, drop_last=False):
+        logits = model(images)  # (B, classes)
+        wrong += int((logits.argmax(1) != labels).sum())
+        loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
+        count += len(labels)
+    return wrong / count, loss / count
+
+
+def _endless(dataset: Dataset, batch_size: int, generator: torch.Generator) -> Iterable[tuple[Tensor, Tensor]]:
+    while True:
+        yield from dataset.batches(batch_size, generator)
+
+
+def _require_positive(**values: float) -> None:
+    for name, value in values.items():
+        if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+            raise ValueError(f"{name} = {value!r} must be a positive number.")

@@ -1,0 +1,188 @@
+"""The built book, opened as a reader opens it: from file://, network off, on a desk and on a phone."""
+
+import re
+from html.parser import HTMLParser
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from book_files import HTML, PAGES, chromium
+
+pytestmark = pytest.mark.skipif(not PAGES, reason="the book is not built: run make book")
+browser_only = pytest.mark.skipif(
+    chromium() is None, reason="no Chromium on this machine: install it or name it in BNLAB_CHROMIUM"
+)
+by_page = pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+# What Chromium would otherwise ask of the network by itself.
+SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+            "--disable-sync", "--no-first-run", "--disable-quic"]
+# Flaws of the tools' own markup, not of our pages: docutils writes reference lists as role=list without items.
+NOT_OURS = {"aria-required-children"}
+
+
+class Page(HTMLParser):
+    """Collects what a page links to, loads, and can be linked to."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.ids, self.links, self.loads = set(), [], []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.ids |= {found[key] for key in ("id", "name") if found.get(key)}
+        if tag == "a" and "href" in found:
+            self.links.append(found["href"])
+        if tag in ("script", "img", "iframe", "source", "audio", "video") and found.get("src"):
+            self.loads.append(found["src"])
+        if tag == "link" and found.get("rel") in ("stylesheet", "icon", "preload", "shortcut icon"):
+            self.loads.append(found["href"])
+
+
+@pytest.fixture(scope="module")
+def parsed():
+    return {path.resolve(): Page(path) for path in HTML.rglob("*.html")}
+
+
+@by_page
+def test_no_link_is_broken(page, parsed):
+    broken = []
+    for link in parsed[page.resolve()].links:
+        parts = urlsplit(link)
+        if parts.scheme or link.startswith("//") or link in ("", "#"):
+            continue
+        target = (page.parent / unquote(parts.path)).resolve() if parts.path else page.resolve()
+        anchors = parsed[target].ids if target in parsed else None
+        if not target.exists() or (parts.fragment and anchors is not None and unquote(parts.fragment) not in anchors):
+            broken.append(link)
+    assert broken == []
+
+
+@by_page
+def test_nothing_is_loaded_from_elsewhere(page, parsed):
+    outside = [load for load in parsed[page.resolve()].loads if re.match(r"(https?:)?//", load)]
+    assert outside == []
+    for load in parsed[page.resolve()].loads:
+        if not load.startswith("data:"):
+            assert (page.parent / unquote(urlsplit(load).path)).exists(), load
+
+
+@by_page
+def test_no_page_is_too_heavy_for_a_phone(page):
+    assert page.stat().st_size < 8_000_000
+
+
+def test_every_claim_has_its_address(parsed):
+    from bnlab import ledger
+
+    ids = parsed[(HTML / "book" / "ledger.html").resolve()].ids
+    assert [name for name in ledger.claims() if name not in ids] == []
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        program = playwright.chromium.launch(executable_path=chromium(), args=SWITCHES)
+        yield program
+        program.close()
+
+
+@pytest.fixture(params=[1280, 390], ids=["desk", "phone"])
+def context(browser, request):
+    opened = browser.new_context(viewport={"width": request.param, "height": 900}, offline=True)
+    opened.width = request.param
+    yield opened
+    opened.close()
+
+
+def visit(context, url):
+    """Open a page and wait for its equations; return it with everything that went wrong."""
+    troubles = []
+    page = context.new_page()
+    page.on("console", lambda m: troubles.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("requestfailed", lambda request: troubles.append(f"not loaded: {request.url[:120]}"))
+    page.goto(url, wait_until="load")
+    page.evaluate("() => window.MathJax && MathJax.startup ? MathJax.startup.promise.then(() => true) : true")
+    return page, troubles
+
+
+@browser_only
+@pytest.mark.browser
+@by_page
+def test_page_opens_offline_without_trouble(page, context):
+    view, troubles = visit(context, page.as_uri())
+    assert troubles == []
+    view.evaluate("() => document.querySelectorAll('details').forEach(d => d.open = true)")
+    missing = view.evaluate(
+        "() => [...document.images].filter(i => i.loading !== 'lazy' && i.src && i.offsetParent && !i.naturalWidth)"
+        ".map(i => i.src.slice(0, 99))"
+    )
+    assert missing == []
+    without_words = view.evaluate("() => [...document.querySelectorAll('article img')].filter(i => !i.alt).length")
+    assert without_words == 0
+    formulas, drawn, bad = view.evaluate(
+        "() => [document.querySelectorAll('.math').length, document.querySelectorAll('mjx-container').length,"
+        " document.querySelectorAll('mjx-merror, .MathJax_Error').length]"
+    )
+    assert drawn >= formulas
+    assert bad == 0
+    view.evaluate("() => document.querySelectorAll('article pre, article code').forEach(e => e.remove())")
+    assert not re.search(r"\\\(|\\frac|\{glue:|\{numref\}|\{cite", view.inner_text("article"))
+    assert view.evaluate("() => document.documentElement.scrollWidth") <= context.width
+
+
+@browser_only
+@pytest.mark.browser
+@pytest.mark.parametrize("context", [1280], indirect=True)
+def test_search_finds_a_word_offline(context):
+    view, troubles = visit(context, (HTML / "search.html").as_uri() + "?q=eigenvalue")
+    view.wait_for_selector("ul.search li", timeout=15_000)
+    assert troubles == []
+
+
+@browser_only
+@pytest.mark.browser
+@pytest.mark.parametrize("context", [1280], indirect=True)
+def test_playable_figures_play(context):
+    played = 0
+    for page in PAGES:
+        if "bn-player" not in page.read_text(encoding="utf-8"):
+            continue
+        view, troubles = visit(context, page.as_uri())
+        slider = view.locator(".bn-player input[type=range]").first
+        picture = view.locator(".bn-player .animation img").first
+        picture.wait_for(state="visible")
+        view.wait_for_function("() => document.querySelector('.bn-player .animation img').src.startsWith('data:')")
+        before = picture.get_attribute("src")
+        slider.focus()
+        view.keyboard.press("End")
+        assert picture.get_attribute("src") != before
+        assert troubles == []
+        played += 1
+    assert played >= 1
+
+
+@browser_only
+@pytest.mark.browser
+@by_page
+@pytest.mark.parametrize("context", [1280], indirect=True)
+def test_page_is_accessible(page, context):
+    from axe_playwright_python.sync_playwright import Axe
+
+    view, _ = visit(context, page.as_uri())
+    found = Axe().run(view, options={"runOnly": ["wcag2a", "wcag2aa"]}).response["violations"]
+    ours = [f"{v['id']}: {v['nodes'][0]['html'][:150]}" for v in found
+            if v["impact"] in ("serious", "critical") and v["id"] not in NOT_OURS]
+    assert ours == []
+
+
+@browser_only
+@pytest.mark.browser
+@pytest.mark.parametrize("context", [1280], indirect=True)
+def test_equations_are_numbered_and_pages_titled(context):
+    for page in PAGES:
+        view, _ = visit(context, page.as_uri())
+        assert view.title().strip()
+        view.close()

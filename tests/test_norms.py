@@ -1,0 +1,26 @@
+"""The registry of normalisations."""
+
+import pytest
+import torch
+from torch import nn
+
+from bnlab.models import norms
+
+
+@pytest.mark.parametrize("name", list(norms.NORMS))
+def test_every_entry_makes_modules_for_its_channels(name):
+    norm, x = norms.find_norm(name), torch.randn(4, 5, 6, 6, generator=torch.Generator().manual_seed(0))
+    for side in (norm.before(5), norm.after(5)):
+        assert side(x).shape == x.shape
+
+
+def test_where_batch_normalisation_stands():
+    sides = {name: (type(norm.before(3)), type(norm.after(3))) for name, norm in norms.NORMS.items()}
+    assert sides["none"] == (nn.Identity, nn.Identity)
+    assert sides["batch"] == (nn.Identity, nn.BatchNorm2d)
+    assert sides["batch_prior"] == (nn.BatchNorm2d, nn.Identity)
+
+
+def test_a_wrong_name_is_told_the_right_ones():
+    with pytest.raises(ValueError, match="norm: 'Batch' is not one of 'none', 'batch', 'batch_prior'"):
+        norms.find_norm("Batch")
