@@ -31,8 +31,14 @@ CLAIM = """
 
 
 def code(source, *tags):
-    return {"cell_type": "code", "id": f"c{abs(hash(source)) % 10**8}", "metadata": {"tags": list(tags)},
-            "execution_count": None, "outputs": [], "source": source}
+    return {
+        "cell_type": "code",
+        "id": f"c{abs(hash(source)) % 10**8}",
+        "metadata": {"tags": list(tags)},
+        "execution_count": None,
+        "outputs": [],
+        "source": source,
+    }
 
 
 def write_chapter(folder: Path, *extra: str) -> None:
@@ -43,8 +49,12 @@ def write_chapter(folder: Path, *extra: str) -> None:
         code(CHAPTER),
         *(code(source) for source in extra),
     ]
-    notebook = {"cells": cells, "nbformat": 4, "nbformat_minor": 5,
-                "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}}
+    notebook = {
+        "cells": cells,
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    }
     (folder / "book" / "90_tiny.ipynb").write_text(json.dumps(notebook))
 
 
@@ -71,8 +81,13 @@ def folder(tmp_path_factory):
 def build(folder, *flags):
     program = Path(sys.executable).parent / "jupyter-book"
     command = [str(program), "build", *flags, "--keep-going", "-W", str(folder)]
-    environment = {"PATH": str(Path(sys.executable).parent), "HOME": str(folder), "BNLAB_BOOK": str(folder),
-                   "OMP_NUM_THREADS": "1", "LANG": "C.UTF-8"}
+    environment = {
+        "PATH": str(Path(sys.executable).parent),
+        "HOME": str(folder),
+        "BNLAB_BOOK": str(folder),
+        "OMP_NUM_THREADS": "1",
+        "LANG": "C.UTF-8",
+    }
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=300)
 
 

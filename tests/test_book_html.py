@@ -13,8 +13,15 @@ browser_only = pytest.mark.skipif(
 )
 by_page = pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
 # What Chromium would otherwise ask of the network by itself.
-SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-            "--disable-sync", "--no-first-run", "--disable-quic"]
+SWITCHES = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+]
 # Flaws of the tools' own markup, not of our pages: docutils writes reference lists as role=list without items.
 NOT_OURS = {"aria-required-children"}
 
@@ -173,8 +180,11 @@ def test_page_is_accessible(page, context):
 
     view, _ = visit(context, page.as_uri())
     found = Axe().run(view, options={"runOnly": ["wcag2a", "wcag2aa"]}).response["violations"]
-    ours = [f"{v['id']}: {v['nodes'][0]['html'][:150]}" for v in found
-            if v["impact"] in ("serious", "critical") and v["id"] not in NOT_OURS]
+    ours = [
+        f"{v['id']}: {v['nodes'][0]['html'][:150]}"
+        for v in found
+        if v["impact"] in ("serious", "critical") and v["id"] not in NOT_OURS
+    ]
     assert ours == []
 
 

@@ -76,8 +76,12 @@ def test_every_drawn_figure_has_caption_number_and_alternative_text(path):
 
 
 def test_figure_names_are_unique():
-    names = [c["metadata"]["mystnb"]["figure"]["name"] for path in NOTEBOOKS for c in cells(path, "code")
-             if "figure" in c["metadata"].get("mystnb", {})]
+    names = [
+        c["metadata"]["mystnb"]["figure"]["name"]
+        for path in NOTEBOOKS
+        for c in cells(path, "code")
+        if "figure" in c["metadata"].get("mystnb", {})
+    ]
     assert len(names) == len(set(names))
 
 

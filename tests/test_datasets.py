@@ -137,7 +137,7 @@ def test_subset_of_the_training_images_leaves_the_test_images(colourful):
 
 @pytest.mark.parametrize("wanted", [{"train": 41}, {"test": 13}, {"train": 0}, {"test": -1}, {"train": 2.5}])
 def test_subset_that_the_split_does_not_have(colourful, wanted):
-    (split, count), = wanted.items()
+    ((split, count),) = wanted.items()
     most = {"train": 40, "test": 12}[split]
     with pytest.raises(datasets.DatasetError) as caught:
         colourful.subset(**wanted)

@@ -83,10 +83,12 @@ def test_digits_show_on_their_backgrounds(digits, coloured):
     luminance = (coloured.test_images.long() * LUMINANCE.view(1, 3, 1, 1)).sum(1) // 256
     strokes = digits.test_images[:, 0]
     inside, outside = strokes > 200, strokes == 0
-    difference = torch.stack([
-        picture[i].double().mean() - picture[o].double().mean()
-        for picture, i, o in zip(luminance, inside, outside, strict=True)
-    ])
+    difference = torch.stack(
+        [
+            picture[i].double().mean() - picture[o].double().mean()
+            for picture, i, o in zip(luminance, inside, outside, strict=True)
+        ]
+    )
     assert difference.abs().median() > 60  # visible
     assert difference.std() > 60  # varied
     assert 0.25 < (difference > 0).double().mean() < 0.75  # light on dark and dark on light

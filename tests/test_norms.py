@@ -21,6 +21,23 @@ def test_where_batch_normalisation_stands():
     assert sides["batch_prior"] == (nn.BatchNorm2d, nn.Identity)
 
 
+def test_amplify_and_suppress_are_named_by_what_they_do():
+    below = {name: norm.after(3).where for name, norm in norms.NORMS.items() if "ress" in name or "amplify" in name}
+    assert below == {
+        "amplify": "below",
+        "suppress": "above",
+        "amplify_literal": "above",
+        "suppress_literal": "below",
+    }
+
+
+def test_nlms_is_a_convolution():
+    for name, norm in norms.NORMS.items():
+        layer = norm.convolution(2, 3, 5)
+        assert isinstance(layer, nn.Conv2d)
+        assert type(layer).__name__ == ("NlmsConv2d" if name.startswith("nlms") else "Conv2d")
+
+
 def test_a_wrong_name_is_told_the_right_ones():
     with pytest.raises(ValueError, match="norm: 'Batch' is not one of 'none', 'batch', 'batch_prior'"):
         norms.find_norm("Batch")

@@ -30,7 +30,6 @@ def test_stream_is_the_same_on_every_machine():
     assert drawn.tolist() == [611, 465, 780, 647, 488, 502]
 
 
-
 def test_streams_of_different_keys_are_uncorrelated():
     streams = [draws(seed, purpose) for seed in (-1, 0, 1, 2) for purpose in ("noise", "initialisation", "order")]
     correlations = torch.corrcoef(torch.stack(streams))

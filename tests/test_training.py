@@ -25,8 +25,15 @@ def network(seed=0):
 
 def test_steps_are_plain_gradient_descent_with_two_rates(digits):
     model, mirror = network(), network()
-    training.train(model, digits, learning_rate=0.3, other_learning_rate=0.1, steps=3, batch_size=50,
-                   generator=generator(0, "order"))
+    training.train(
+        model,
+        digits,
+        learning_rate=0.3,
+        other_learning_rate=0.1,
+        steps=3,
+        batch_size=50,
+        generator=generator(0, "order"),
+    )
     batches = digits.batches(50, generator(0, "order"))
     for _ in range(3):
         images, labels = next(batches)
@@ -43,8 +50,16 @@ def test_same_seed_same_numbers(digits):
     runs = []
     for _ in range(2):
         model = network()
-        run = training.train(model, digits, learning_rate=0.1, steps=6, batch_size=50, generator=generator(3, "order"),
-                             record_at=range(7), measurements={"error": lambda m: training.error_rate(m, digits)})
+        run = training.train(
+            model,
+            digits,
+            learning_rate=0.1,
+            steps=6,
+            batch_size=50,
+            generator=generator(3, "order"),
+            record_at=range(7),
+            measurements={"error": lambda m: training.error_rate(m, digits)},
+        )
         runs.append(run.history)
     assert runs[0].equals(runs[1])
     assert list(runs[0]["step"]) == list(range(7))
@@ -54,8 +69,15 @@ def test_same_seed_same_numbers(digits):
 def test_measurements_see_eval_mode_and_leave_train_mode(digits):
     seen = []
     model = network()
-    training.train(model, digits, learning_rate=0.1, steps=2, batch_size=50, generator=generator(0, "order"),
-                   measurements={"mode": lambda m: seen.append(m.training) or 0.0})
+    training.train(
+        model,
+        digits,
+        learning_rate=0.1,
+        steps=2,
+        batch_size=50,
+        generator=generator(0, "order"),
+        measurements={"mode": lambda m: seen.append(m.training) or 0.0},
+    )
     assert seen == [False]
     assert model.training
 

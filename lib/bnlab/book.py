@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+PLAIN_TYPES = ("int", "float", "str", "bool", "list")  # what papermill can inject and a command line can say
+
 
 class BookError(RuntimeError):
     """The book, a chapter of it or an executed notebook is not where it should be. Its text is one clear line."""
@@ -36,7 +38,9 @@ class Chapter:
     @property
     def seconds(self) -> float | None:
         """The recorded execution time in seconds, None before the first recording."""
-        return self.metadata.get("bnlab", {}).get("seconds")
+        entry = self.metadata.get("bnlab")
+        seconds = entry.get("seconds") if isinstance(entry, dict) else None
+        return seconds if isinstance(seconds, int | float) else None
 
 
 def root() -> Path:
@@ -46,9 +50,14 @@ def root() -> Path:
         BookError: no book found; the line says where to get it.
     """
     named = os.environ.get("BNLAB_BOOK")
-    starts = [Path(named)] if named else [Path.cwd(), *Path.cwd().parents, Path(__file__).resolve().parents[2]]
-    for folder in starts:
-        if (folder / "_toc.yml").is_file() and (folder / "book" / "claims.yml").is_file():
+    checkout = Path(__file__).resolve().parents[2]
+    try:
+        here = Path.cwd()
+    except OSError:  # a working directory that was removed
+        here = checkout
+    for folder in [Path(named)] if named else [here, *here.parents, checkout]:
+        # os.path, not Path: it answers False where a folder on the way may not be looked into.
+        if all(os.path.isfile(folder / name) for name in ("_toc.yml", "book/claims.yml")):
             return folder.resolve()
     where = f"BNLAB_BOOK = {named!r} holds no book" if named else "the library is here, the book is not"
     raise BookError(
@@ -57,10 +66,14 @@ def root() -> Path:
     )
 
 
+def chapter_paths(where: Path | None = None) -> list[Path]:
+    """List the notebooks of the numbered chapters, in order."""
+    return sorted(((where or root()) / "book").glob("[0-9][0-9]_*.ipynb"))
+
+
 def chapters(where: Path | None = None) -> list[Chapter]:
     """Read every numbered chapter, in order."""
-    folder = (where or root()) / "book"
-    return [read_chapter(path) for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))]
+    return [read_chapter(path) for path in chapter_paths(where)]
 
 
 def chapter(number: str, where: Path | None = None) -> Chapter:
@@ -69,12 +82,13 @@ def chapter(number: str, where: Path | None = None) -> Chapter:
     Raises:
         BookError: there is no such chapter; the line lists those there are.
     """
-    every = chapters(where)
-    wanted = Path(str(number)).stem
-    for candidate in every:
-        if wanted in (candidate.number, candidate.path.stem) or wanted.zfill(2) == candidate.number:
-            return candidate
-    raise BookError(f"chapter {number!r} is not in the book: it has {', '.join(c.number for c in every)}.")
+    paths = chapter_paths(where)
+    wanted = Path(str(number)).name.removesuffix(".ipynb")
+    for path in paths:
+        if path.stem == wanted or path.stem[:2] == wanted.zfill(2):
+            return read_chapter(path)
+    there = ", ".join(path.stem[:2] for path in paths) or "none"
+    raise BookError(f"chapter {str(number)!r} is not in the book: its chapters are {there}.")
 
 
 def read_chapter(path: Path) -> Chapter:
@@ -88,12 +102,16 @@ def read_chapter(path: Path) -> Chapter:
     tagged = [n for n, cell in enumerate(code) if "parameters" in cell["metadata"].get("tags", [])]
     if not tagged or len(code) < tagged[0] + 2:
         raise BookError(f"{path}: no cell tagged 'parameters' followed by a check cell.")
+    try:
+        parameters = read_parameters(_source(code[tagged[0]]))
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
+        raise BookError(f"{path}: its parameters cell cannot be read ({error}).") from None
     headings = (re.search(r"^# (.+)$", _source(cell), re.M) for cell in notebook["cells"])
     return Chapter(
         number=path.stem[:2],
         title=next((match[1].strip() for match in headings if match), path.stem),
         path=path,
-        parameters=read_parameters(_source(code[tagged[0]])),
+        parameters=parameters,
         check_source=_source(code[tagged[0] + 1]),
         metadata=notebook["metadata"],
     )
@@ -102,22 +120,25 @@ def read_chapter(path: Path) -> Chapter:
 def read_parameters(source: str) -> tuple[Parameter, ...]:
     """Read annotated literals with their comments from the source of a parameters cell.
 
+    Raises:
+        SyntaxError: not Python.
+        ValueError: a type that a command line cannot say, or a default that is no literal of such a type.
+
     >>> read_parameters("epochs: int = 2  # passes over the data")
     (Parameter(name='epochs', type='int', default=2, meaning='passes over the data'),)
     """
-    lines = source.splitlines()
+    lines = source.split("\n")
     found = []
     for node in ast.parse(source).body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
-            comment = re.search(r"#\s*(.*)$", lines[node.end_lineno - 1][node.end_col_offset :])
-            found.append(
-                Parameter(
-                    node.target.id,
-                    ast.unparse(node.annotation),
-                    ast.literal_eval(node.value),
-                    comment[1].strip() if comment else "",
-                )
-            )
+        if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None):
+            continue
+        kind, default = ast.unparse(node.annotation), ast.literal_eval(node.value)
+        for name in (kind.partition("[")[0], type(default).__name__):
+            if name not in PLAIN_TYPES:
+                raise ValueError(f"{node.target.id} is {name}, not one of {', '.join(PLAIN_TYPES)}")
+        rest = lines[node.end_lineno - 1].encode()[node.end_col_offset :].decode()  # ast counts bytes
+        comment = re.search(r"#\s*(.*)$", rest)
+        found.append(Parameter(node.target.id, kind, default, comment[1].strip() if comment else ""))
     return tuple(found)
 
 
@@ -136,16 +157,14 @@ def read_notebook(path: Path) -> dict:
         notebook = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BookError(f"{path} does not exist: name an executed notebook (.ipynb).") from None
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         kind = error.__class__.__name__
         raise BookError(f"{path} is not a readable notebook ({kind}): name an .ipynb file.") from None
     well_formed = (
         isinstance(notebook, dict)
+        and isinstance(notebook.get("metadata"), dict)
         and isinstance(notebook.get("cells"), list)
-        and all(
-            isinstance(cell, dict) and "cell_type" in cell and isinstance(cell.get("metadata"), dict)
-            for cell in notebook["cells"]
-        )
+        and all(_is_cell(cell) for cell in notebook["cells"])
     )
     if not well_formed:
         raise BookError(f"{path} is JSON but not a notebook of format 4: name an .ipynb file.")
@@ -154,13 +173,22 @@ def read_notebook(path: Path) -> dict:
 
 def outputs_metadata(notebook: dict) -> list[dict]:
     """Collect the ``bnlab`` entries that a chapter attached to its displayed outputs, in order."""
-    entries = [
-        output.get("metadata", {}).get("bnlab")
-        for cell in notebook["cells"]
-        for output in cell.get("outputs", [])
-        if isinstance(output.get("metadata"), dict)
-    ]
+    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    metadata = [output.get("metadata") for output in outputs if isinstance(output, dict)]
+    entries = [entry.get("bnlab") for entry in metadata if isinstance(entry, dict)]
     return [entry for entry in entries if isinstance(entry, dict)]
+
+
+def _is_cell(cell: object) -> bool:
+    if not isinstance(cell, dict) or not isinstance(cell.get("metadata"), dict):
+        return False
+    lines, tags = cell.get("source"), cell["metadata"].get("tags", [])
+    texts = isinstance(lines, str) or (isinstance(lines, list) and all(isinstance(line, str) for line in lines))
+    return (
+        texts
+        and isinstance(cell.get("cell_type"), str)
+        and all(isinstance(x, list) for x in (tags, cell.get("outputs", [])))
+    )
 
 
 def _source(cell: dict) -> str:

@@ -5,6 +5,8 @@ Bad input is answered with one line on standard error and exit status 2, before 
 
 import argparse
 import json
+import os
+import re
 import sys
 from pathlib import Path
 
@@ -23,16 +25,22 @@ REFUSALS = (
 
 
 class _Parser(argparse.ArgumentParser):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._negative_number_matcher = re.compile(r"-(\d|\.\d|inf|nan)")  # argparse takes -1e-3 for an option
+
     def error(self, message: str):
         # argparse would print the usage as well: one clear line is what a mistyped option deserves.
-        self.exit(2, f"{self.prog}: {message}. Try {self.prog} --help.\n")
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}. Try {self.prog} --help.\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        return options.command(options)
+        status = options.command(options)
+        sys.stdout.flush()  # here, where a closed pipe can be answered
+        return status
     except REFUSALS as refusal:
         print(f"bnlab: {' '.join(str(refusal).split())}", file=sys.stderr)
         return 2
@@ -40,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("bnlab: stopped; what was finished is kept.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # bnlab ledger | head
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
         return 0
 
 
@@ -66,7 +74,7 @@ def _parser() -> _Parser:
     record.add_argument("chapter", help="its number, for example 16")
     _add_parameters(record)
     record.add_argument("--preset", default="paper", help="a folder of book/presets (paper)")
-    record.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    record.add_argument("--device", choices=("auto", "cpu", "cuda"), help="the same as -p device ... (auto)")
     record.add_argument("--data-root", type=Path, help="where the data sets are (else BNLAB_DATA, else data/downloads)")
     record.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="the book's data/recorded if not given")
     record.set_defaults(command=_record)
@@ -91,7 +99,8 @@ def _add_parameters(parser: argparse.ArgumentParser) -> None:
 
 def _given(options: argparse.Namespace) -> dict[str, str]:
     given: dict[str, str] = {}
-    for name, value in options.parameters:
+    device = [("device", options.device)] if options.device else []
+    for name, value in [*options.parameters, *device]:
         if name in given:
             raise ParameterError(f"parameter {name} is given twice: give it once.")
         given[name] = value
@@ -104,7 +113,7 @@ def _chapters(options: argparse.Namespace) -> int:
         print(json.dumps([_chapter_facts(chapter) for chapter in every], indent=1))
         return 0
     for chapter in every:
-        cost = f"{chapter.seconds:.0f} s on 2 CPU cores" if chapter.seconds else "time not recorded"
+        cost = "time not recorded" if chapter.seconds is None else f"{chapter.seconds:.0f} s on 2 CPU cores"
         print(f"{chapter.number}  {chapter.title}  ({cost}, no GPU needed)")
         for p in chapter.parameters:
             print(f"      {p.name}: {p.type} = {p.default!r:<12}  {p.meaning}")
@@ -122,8 +131,6 @@ def _chapter_facts(chapter: book.Chapter) -> dict:
 
 def _run(options: argparse.Namespace) -> int:
     given = _given(options)
-    if options.device:
-        given.setdefault("device", options.device)
     chapter = book.chapter(options.chapter)
     target = rerun.execute(chapter, given, options.output, progress=not options.quiet)
     print(f"executed: {target}")
@@ -133,11 +140,12 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _record(options: argparse.Namespace) -> int:
+    given = _given(options)
+    device = given.pop("device", "auto")
     folder = options.output or book.root() / "data" / "recorded"
     target = recording.record(
-        options.chapter, _given(options), preset=options.preset, device=options.device, data_root=options.data_root,
-        folder=folder,
-    )  # fmt: skip
+        options.chapter, given, preset=options.preset, device=device, data_root=options.data_root, folder=folder
+    )
     print(f"recorded: {target}")
     return 0
 

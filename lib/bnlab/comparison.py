@@ -1,18 +1,20 @@
 """A reader's run beside the book's: which verdicts and which tables differ, and by how much."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from bnlab import book, verdicts
+from bnlab import book, ledger, verdicts
 
 
 @dataclass(frozen=True)
 class Comparison:
     """What differs between two executions of one chapter; empty tables where nothing does.
 
-    ``parameters``: name, mine (what papermill injected); ``changed``: id, book, mine, and both measurements;
+    ``parameters``: name, book, mine (what papermill injected); ``changed``: id, book, mine, and both measurements;
     ``tables``: table, column, and the largest relative difference (None where shapes or texts differ).
     """
 
@@ -24,7 +26,11 @@ class Comparison:
     def as_dict(self) -> dict:
         """Give the comparison as JSON types."""
         frames = {"parameters": self.parameters, "verdicts": self.changed, "tables": self.tables}
-        return {"chapter": self.chapter, **{name: frame.to_dict(orient="records") for name, frame in frames.items()}}
+        rows = {
+            name: frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
+            for name, frame in frames.items()
+        }
+        return {"chapter": self.chapter, **rows}
 
     def as_text(self) -> str:
         """Give the comparison as lines for a terminal."""
@@ -45,20 +51,32 @@ def compare(mine: Path, where: Path | None = None) -> Comparison:
         BookError: not an executed chapter of the book, or the book is not built yet.
     """
     notebook = book.read_notebook(mine)
-    chapter = book.chapter(Path(mine).stem[:2], where)
+    my_verdicts = {(v.id, v.scale): v for v in verdicts.verdicts_in(notebook)}
+    if not my_verdicts:
+        raise book.BookError(f"{mine} holds no verdicts: name a chapter executed to its end (bnlab run makes one).")
+    # By what it says, not by its file name, which papermill lets the reader choose.
+    known = ledger.claims(where)
+    numbers = Counter(known[claim].chapter for claim, _ in my_verdicts if claim in known)
+    if not numbers:
+        raise book.BookError(f"{mine} is no chapter of this book: it has none of its claims.")
+    chapter = book.chapter(numbers.most_common(1)[0][0], where)
     built = book.executed_folder(where) / chapter.path.name
     if not built.is_file():
         raise book.BookError(f"the book is not built, so there is nothing to compare {mine} with: run make book.")
     theirs = book.read_notebook(built)
-    my_verdicts = {(v.id, v.scale): v for v in verdicts.verdicts_in(notebook)}
-    if not my_verdicts:
-        raise book.BookError(f"{mine} holds no verdicts: name a chapter executed to its end (bnlab run makes one).")
     return Comparison(
         chapter.number,
-        pd.DataFrame(notebook["metadata"].get("papermill", {}).get("parameters", {}).items(), columns=["name", "mine"]),
+        _parameters(notebook["metadata"].get("papermill"), chapter),
         _verdicts(my_verdicts, {(v.id, v.scale): v for v in verdicts.verdicts_in(theirs)}),
-        _tables(_shown(notebook), _shown(theirs)),
+        _tables(_shown(notebook, mine), _shown(theirs, built)),
     )
+
+
+def _parameters(papermill: object, chapter: book.Chapter) -> pd.DataFrame:
+    given = papermill.get("parameters") if isinstance(papermill, dict) else None
+    defaults = {parameter.name: parameter.default for parameter in chapter.parameters}
+    rows = [(name, defaults.get(name), mine) for name, mine in (given if isinstance(given, dict) else {}).items()]
+    return pd.DataFrame(rows, columns=["name", "book", "mine"], dtype=object)
 
 
 def _verdicts(mine: dict, theirs: dict) -> pd.DataFrame:
@@ -79,22 +97,31 @@ def _tables(mine: dict[str, pd.DataFrame], theirs: dict[str, pd.DataFrame]) -> p
         if a is None or b is None:
             rows.append((name, "(whole table)", None, "only in the book" if a is None else "only in this run"))
         elif a.shape != b.shape or list(a.columns) != list(b.columns):
-            rows.append((name, "(shape)", None, f"{b.shape[0]} rows in the book, {a.shape[0]} here"))
+            sizes = [f"{len(frame)} rows of {', '.join(frame.columns)}" for frame in (b, a)]
+            rows.append((name, "(shape)", None, f"{sizes[0]} in the book, {sizes[1]} here"))
         else:
             rows += [(name, column, *found) for column in a.columns if (found := _difference(a[column], b[column]))]
     return pd.DataFrame(rows, columns=["table", "column", "largest_relative_difference", "note"])
 
 
 def _difference(mine: pd.Series, theirs: pd.Series) -> tuple[float | None, str] | None:
-    if not (pd.api.types.is_numeric_dtype(mine) and pd.api.types.is_numeric_dtype(theirs)):
+    try:
+        a, b = mine.astype(float), theirs.astype(float)  # an infinity travels as a word
+    except (ValueError, TypeError):
         differing = int((mine.astype(str) != theirs.astype(str)).sum())
         return (None, f"{differing} entries differ") if differing else None
-    a, b = mine.astype(float), theirs.astype(float)
+    both = np.isfinite(a) & np.isfinite(b)
+    # Beside finite numbers only the same infinity, or missing in both, is no difference.
+    if odd := int((~(both | (a == b) | (a.isna() & b.isna()))).sum()):
+        return None, f"{odd} entries differ, missing or infinite in one"
     scale = pd.concat([a.abs(), b.abs()], axis=1).max(axis=1)
-    relative = ((a - b).abs() / scale.where(scale > 0, 1.0)).max()
+    relative = ((a - b).abs() / scale.where(scale > 0, 1.0))[both].max()
     return (float(relative), "") if relative > 0 else None
 
 
-def _shown(notebook: dict) -> dict[str, pd.DataFrame]:
+def _shown(notebook: dict, path: Path) -> dict[str, pd.DataFrame]:
     entries = [entry for entry in book.outputs_metadata(notebook) if "table" in entry and "rows" in entry]
-    return {str(entry["table"]): pd.DataFrame(entry["rows"]) for entry in entries}
+    try:
+        return {str(entry["table"]): pd.DataFrame(entry["rows"]) for entry in entries}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise book.BookError(f"{path}: a table in it cannot be read ({error}).") from None

@@ -152,7 +152,7 @@ def mean_square_limit(X: Tensor) -> float:
     eigenvalues, Q = torch.linalg.eigh(columns @ columns.T / columns.shape[1])
     alive = eigenvalues > 1e-10 * eigenvalues[-1]
     columns, eigenvalues = Q[:, alive].T @ columns, eigenvalues[alive]  # in R's basis the Kronecker sum is diagonal
-    # T keeps symmetric matrices symmetric: their orthonormal coordinates are the upper triangle, sqrt 2 off the diagonal.
+    # T keeps symmetric matrices symmetric: coordinates are their upper triangle, off the diagonal times sqrt 2.
     row, column = torch.triu_indices(len(columns), len(columns), device=columns.device)
     weight = torch.where(row == column, 1.0, 2**0.5).to(columns.dtype).unsqueeze(1)  # (K(K+1)/2, 1)
     F = 0.0

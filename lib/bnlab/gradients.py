@@ -49,7 +49,7 @@ def local_errors(
 
     def cut(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         leaf = output.detach().requires_grad_()
-        seen.append((inputs[0].detach().clone(), leaf))
+        seen.append((inputs[0].detach(), leaf))
         return leaf.clone()  # a later layer may work in place
 
     # Buffers updated in the pass are copies: an interrupted run cannot leave the model with foreign statistics.

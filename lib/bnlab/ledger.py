@@ -5,13 +5,14 @@
 """
 
 import math
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from pathlib import Path
 
-import yaml
-
 from bnlab import book
+from bnlab.literals import plain_yaml
 
 VERDICTS = (
     "reproduced",
@@ -29,12 +30,7 @@ KINDS = {
     "H": "headline number at the document's own scale",
 }
 SCALES = ("quick", "full")
-DOCUMENTS = {
-    "A": "Chai et al. 2020, abstract page",
-    "C": "Chai, Pilanci and Murmann 2020",
-    "E": "Encyclopedia article",
-    "B": "Bjorck et al. 2018",
-}
+ID = re.compile(r"[A-Za-z][A-Za-z0-9.+'-]*")  # what can be an address on a page
 
 
 class LedgerError(ValueError):
@@ -80,19 +76,46 @@ def claims(where: Path | None = None) -> dict[str, Claim]:
         LedgerError: a row lacks a field, has a foreign one, an unknown kind, or an id twice.
     """
     path = (where or book.root()) / "book" / "claims.yml"
-    rows = yaml.safe_load(path.read_text(encoding="utf-8")) or []
+    try:
+        return dict(_parse(path, path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError) as error:
+        raise LedgerError(f"{path} cannot be read ({error}).") from None
+
+
+@lru_cache(maxsize=4)  # every judgement looks here, and YAML is slow
+def _parse(path: Path, text: str) -> dict[str, Claim]:
+    try:
+        rows = plain_yaml(text) or []
+    except ValueError as error:
+        raise LedgerError(f"{path} cannot be read ({error}).") from None
+    if not isinstance(rows, list):
+        raise LedgerError(f"{path} must be a list of claims.")
     found: dict[str, Claim] = {}
     for row in rows:
         try:
-            claim = Claim(**{**row, "errata": tuple(row.get("errata", ()))})
-        except (TypeError, AttributeError) as error:
-            raise LedgerError(f"{path}: {row!r} is not a claim ({error}).") from None
-        if claim.kind not in KINDS:
-            raise LedgerError(f"{path}: claim {claim.id} has kind {claim.kind!r}, not one of {', '.join(KINDS)}.")
+            claim = Claim(**row)
+            _refuse_malformed(claim)
+        except (TypeError, ValueError) as error:
+            raise LedgerError(f"{path}: {str(row)[:80]!r} is not a claim ({error}).") from None
         if claim.id in found:
             raise LedgerError(f"{path}: claim {claim.id} stands there twice.")
-        found[claim.id] = claim
+        found[claim.id] = replace(claim, errata=tuple(claim.errata))
     return found
+
+
+def _refuse_malformed(claim: Claim) -> None:
+    texts = {field.name: getattr(claim, field.name) for field in fields(Claim) if field.name != "errata"}
+    for name, value in texts.items():
+        if not isinstance(value, str) or not value.strip():
+            raise ValueError(f"{name} = {value!r} must be a text")
+    if not ID.fullmatch(claim.id):
+        raise ValueError(f"id {claim.id!r} must be letters, digits, '.', '+', '-'")
+    if claim.kind not in KINDS:
+        raise ValueError(f"kind {claim.kind!r} is not one of {', '.join(KINDS)}")
+    if not re.fullmatch(r"\d\d", claim.chapter):
+        raise ValueError(f"chapter {claim.chapter!r} must be two digits")
+    if not isinstance(claim.errata, list | tuple) or not all(re.fullmatch(r"ERR-\d+", str(n)) for n in claim.errata):
+        raise ValueError(f"errata {claim.errata!r} must be a list such as [ERR-4]")
 
 
 def judge(
@@ -132,14 +155,14 @@ def judge(
     if known[claim_id].kind == "H" and scale == "quick" and verdict not in ("not run at full scale", "reported"):
         raise LedgerError(f"claim {claim_id}: a quick run cannot find a full-scale claim {verdict!r}.")
     if interval is not None:
-        low, high = (float(end) for end in interval)
-        if not low <= high:
-            raise LedgerError(f"claim {claim_id}: interval ({low}, {high}) must run from low to high.")
-        interval = (low, high)
-    if statistic is not None and math.isnan(float(statistic)):
-        raise LedgerError(f"claim {claim_id}: statistic is not a number; say None if there is none.")
+        interval = tuple(float(end) for end in interval)
+        if len(interval) != 2 or not interval[0] <= interval[1]:
+            raise LedgerError(f"claim {claim_id}: interval {interval} must be two numbers, from low to high.")
     statistic = None if statistic is None else float(statistic)
-    return Verdict(claim_id, verdict, measured, statistic, interval, seeds, scale, data)
+    if statistic is not None and math.isnan(statistic):
+        raise LedgerError(f"claim {claim_id}: statistic is not a number; say None if there is none.")
+    seeds = None if seeds is None else int(seeds)  # numpy's integers are no JSON
+    return Verdict(claim_id, verdict, str(measured), statistic, interval, seeds, scale, str(data))
 
 
 def identity(holds: bool) -> str:

@@ -80,6 +80,7 @@ def sample_product_singular_values(
     its inverse.  Raises ValueError for sizes below 1, scales that are not M positive numbers, an unknown `entries`, a
     singular factor, or a condition number too large even so (above about 1e24 in float64).
     """
+    _check_size("N", N, "the side of the matrices")
     _check_size("M", M, "the number of factors")
     _check_size("runs", runs, "the number of products")
     scales = [1.0] * M if scales is None else list(scales)
@@ -157,6 +158,7 @@ def log_extreme_singular_values(
     Returns two tensors (runs, len(depths)); ln s_min is -inf from a singular factor on (Rademacher entries, small N).
     Raises ValueError for sizes below 1, depths that do not increase, or an unknown `entries`.
     """
+    _check_size("N", N, "the side of the matrices")
     depths = list(depths)
     if not depths or any(later <= earlier for earlier, later in pairwise(depths)):
         raise ValueError(f"depths must be increasing integers >= 1, got {depths!r}")
@@ -213,8 +215,8 @@ def lyapunov_gap(N: int) -> float:
     The Lyapunov exponents are (ln(2 v) + psi(k/2)) / 2, k = 1 ... N, for entries of variance v (Newman 1986); the gap
     between the largest and the smallest does not depend on v.  psi is the digamma function.
 
-    >>> round(lyapunov_gap(64), 4), round(lyapunov_gap(2) / np.log(2), 12), lyapunov_gap(1)
-    (2.7067, 1.0, 0.0)
+    >>> round(lyapunov_gap(64), 4), round(lyapunov_gap(3), 12), lyapunov_gap(1)
+    (2.7068, 1.0, 0.0)
     """
     _check_size("N", N, "the side of the matrices")
     return float(digamma(N / 2) - digamma(0.5)) / 2

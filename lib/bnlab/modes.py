@@ -96,6 +96,17 @@ def decay(eigenvalues: Tensor, mu: float, n: int | Tensor) -> Tensor:
     return (1 - mu * _spectrum(eigenvalues)) ** steps.unsqueeze(-1)
 
 
+def log_decay(eigenvalues: Tensor, mu: float) -> Tensor:
+    """Slope of ln|v_k(n)| in n: ln|1 - mu lambda_k|, (K,) float64; -inf where one step ends the mode, above 0: growth.
+
+    >>> log_decay(torch.tensor([0.5, 1.0, 2.5], dtype=torch.float64), 1.0)
+    tensor([-0.6931,    -inf,  0.4055], dtype=torch.float64)
+    """
+    x = mu * _spectrum(eigenvalues)
+    # log1p keeps the slow modes: at x = 1e-12, ln(1 - x) by subtraction has lost four digits.
+    return torch.where(x < 1, torch.log1p(-x.clamp(max=1)), torch.log((x - 1).clamp(min=0)))
+
+
 def time_constants(eigenvalues: Tensor, mu: float) -> Tensor:
     """Steps in which |v_k| falls by e: tau_k = -1 / ln|1 - mu lambda_k|, (K,) float64.
 
@@ -113,9 +124,7 @@ def time_constants(eigenvalues: Tensor, mu: float) -> Tensor:
     if not mu > 0:
         raise ValueError(f"mu: {mu!r} is not a positive rate")
     x = mu * _spectrum(eigenvalues)
-    # log1p keeps the slow modes: at x = 1e-12, ln(1 - x) by subtraction has lost four digits.
-    rate = torch.where(x < 1, torch.log1p(-x.clamp(max=1)), torch.log((x - 1).clamp(min=0)))
-    tau = torch.where((x == 0) | (x == 2), torch.inf, -1 / rate)
+    tau = torch.where((x == 0) | (x == 2), torch.inf, -1 / log_decay(eigenvalues, mu))
     return torch.where((x < 0) | (x > 2), torch.nan, tau)
 
 

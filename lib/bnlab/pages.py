@@ -5,6 +5,7 @@ compare`, the ledger page) can read it back from the executed notebook.
 """
 
 import html
+import math
 import re
 from collections.abc import Sequence
 
@@ -44,7 +45,8 @@ def claim_table(verdicts: Sequence[ledger.Verdict]) -> None:
 def table(frame: pd.DataFrame, name: str, caption: str, digits: int = 4) -> None:
     """Display a tidy table with a caption; ``name`` is its stable name, by which two runs are compared.
 
-    Numbers are shown with ``digits`` significant digits; the metadata holds them whole.
+    Numbers are shown with ``digits`` significant digits; the metadata holds them whole, and what JSON does not know (a
+    missing or infinite number) as None or as a word.
     """
     shown = frame.head(MOST_ROWS)
     rule = f"{{:.{digits}g}}".format
@@ -55,7 +57,7 @@ def table(frame: pd.DataFrame, name: str, caption: str, digits: int = 4) -> None
         f'<div class="bn-scroll" tabindex="0" role="region" aria-label="{html.escape(_plain(caption))}">'
         f'<p class="bn-caption">{mathematics(caption)}{rest}</p>{body}</div>',
         f"{caption}\n{shown.to_string(index=False, float_format=rule)}",
-        {"bnlab": {"table": name, "rows": frame.to_dict(orient="list")}},
+        {"bnlab": {"table": name, "rows": {str(column): _json(frame[column]) for column in frame}}},
     )
 
 
@@ -90,6 +92,15 @@ def mathematics(text: str) -> str:
     '\\(a &lt; b\\) &amp; c'
     """
     return re.sub(r"\$([^$]+)\$", r"\\(\1\\)", html.escape(text, quote=False))
+
+
+def _json(column: pd.Series) -> list:
+    values = [value.item() if hasattr(value, "item") else value for value in column.tolist()]  # numpy's numbers
+    missing = column.isna().tolist()
+    return [
+        None if gone else str(value) if value in (math.inf, -math.inf) else value
+        for value, gone in zip(values, missing, strict=True)
+    ]
 
 
 def _plain(text: str) -> str:

@@ -7,15 +7,16 @@ The ``bnlab`` command executes that same cell before it starts a kernel, so both
 """
 
 import ast
-import difflib
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
-import yaml
+from bnlab.literals import literal, nearest, number_in
 
 # papermill writes this line on top of the cell it injects; it is how a foreign name is told from a chapter's own.
 INJECTED = "# Parameters"
+LONGEST_SHOWN = 80  # characters of a refused value: the answer is one line
 
 
 class ParameterError(ValueError):
@@ -38,29 +39,6 @@ class Kind:
     coerce: Callable[[object], object]
 
 
-def _literal(value: object) -> object:
-    """Read a string as what it looks like: a list, a boolean, a number; anything else stays what it is."""
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    # literal_eval first, for 1e-3 (which YAML 1.1 takes for a string); then YAML, for true and false.
-    for read in (ast.literal_eval, yaml.safe_load):
-        try:
-            return read(text)
-        except (ValueError, SyntaxError, yaml.YAMLError, MemoryError, RecursionError):
-            continue
-    return value
-
-
-def _number(value: object) -> float:
-    value = _literal(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("not a number")
-    if not math.isfinite(value):
-        raise ValueError("not finite")
-    return float(value)
-
-
 def integer(low: int | None = None, high: int | None = None) -> Kind:
     """Describe a whole number with low <= value <= high.
 
@@ -69,11 +47,11 @@ def integer(low: int | None = None, high: int | None = None) -> Kind:
     """
 
     def coerce(value: object) -> int:
-        number = _number(value)
+        number = number_in(value)
         if number != int(number):
             raise ValueError("not a whole number")
         _within(number, low, high)
-        return int(number)
+        return int(number)  # never by way of a float, which has 53 bits
 
     return Kind(f"a whole number{_range(low, high)}", "int", coerce)
 
@@ -86,9 +64,9 @@ def real(low: float | None = None, high: float | None = None, *, above: float | 
     """
 
     def coerce(value: object) -> float:
-        number = _number(value)
+        number = number_in(value)
         _within(number, low, high, above)
-        return number
+        return float(number)
 
     return Kind(f"a number{_range(low, high, above)}", "float", coerce)
 
@@ -101,9 +79,11 @@ def boolean() -> Kind:
     """
 
     def coerce(value: object) -> bool:
-        value = _literal(value)
-        if value in (True, False) and not isinstance(value, float):
-            return bool(value)
+        word = value.strip().lower() if isinstance(value, str) else str(int(value)) if isinstance(value, int) else ""
+        if word in ("true", "yes", "1"):
+            return True
+        if word in ("false", "no", "0"):
+            return False
         raise ValueError("neither true nor false")
 
     return Kind("true or false", "bool", coerce)
@@ -119,8 +99,8 @@ def choice(*options: str) -> Kind:
     def coerce(value: object) -> str:
         if value in options:
             return str(value)
-        near = difflib.get_close_matches(str(value), options, n=1)
-        raise ValueError(f"did you mean {near[0]!r}?" if near else "no such choice")
+        near = nearest(str(value), options)
+        raise ValueError(f"did you mean {near!r}?" if near else "no such choice")
 
     return Kind("one of " + ", ".join(options), "str", coerce)
 
@@ -148,7 +128,7 @@ def list_of(item: Kind, *, at_least: int = 1) -> Kind:
     """
 
     def coerce(value: object) -> list:
-        value = _literal(value)
+        value = literal(value)
         values = list(value) if isinstance(value, list | tuple) else [value]
         if len(values) < at_least:
             raise ValueError(f"{len(values)} entries")
@@ -158,13 +138,22 @@ def list_of(item: Kind, *, at_least: int = 1) -> Kind:
 
 
 def dataset() -> Kind:
-    """Describe a data set that `bnlab.datasets.load` knows, or ``folder:PATH``."""
-    from bnlab.datasets import NAMES  # late: a chapter without data must not need the data floor
+    """Describe a data set that `bnlab.datasets.load` knows, or ``folder:PATH`` of a folder that is there.
+
+    A relative PATH is given back absolute: the kernel of a chapter works in another folder than the reader does.
+    """
+    from bnlab.datasets import NAMES, DatasetError  # late: a chapter without data must not need the data floor
+    from bnlab.datasets.roots import data_root
 
     def coerce(value: object) -> str:
-        if isinstance(value, str) and value.startswith("folder:") and len(value) > len("folder:"):
-            return value
-        return choice(*NAMES).coerce(value)
+        if not isinstance(value, str) or not value.startswith("folder:"):
+            return choice(*NAMES).coerce(value)
+        given = value.removeprefix("folder:").strip()
+        with suppress(OSError, RuntimeError, DatasetError):  # RuntimeError: ~ of a user that is not there
+            for base in (Path.cwd(), data_root()) if given else ():
+                if (path := base / Path(given).expanduser()).is_dir():
+                    return f"folder:{path.resolve()}"
+        raise ValueError("no such folder")
 
     return Kind("one of " + ", ".join(NAMES) + " or folder:PATH", "str", coerce)
 
@@ -199,18 +188,32 @@ def check(namespace: dict, **kinds: Kind) -> dict[str, object]:
     """
     for name in injected_names(namespace.get("In", [])):
         if name not in kinds:
-            near = difflib.get_close_matches(name, kinds, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise ParameterError(f"unknown parameter {name}: {hint}This chapter has {', '.join(kinds)}.")
-    values = {}
-    for name, kind in kinds.items():
-        try:
-            values[name] = kind.coerce(namespace[name])
-        except ValueError as reason:
-            raise ParameterError(
-                f"{name} = {namespace[name]!r} cannot be used ({reason}): it must be {kind.description}."
-            ) from None
-    return values
+            raise unknown(name, kinds)
+    if undeclared := [name for name in kinds if name not in namespace]:
+        raise ParameterError(f"{undeclared[0]} is checked but not declared: give it a default in the parameters cell.")
+    return {name: usable(name, namespace[name], kind) for name, kind in kinds.items()}
+
+
+def unknown(name: str, known: Iterable[str], whose: str = "This chapter") -> ParameterError:
+    """Build the refusal of a parameter that is not there, with the nearest one that is."""
+    near, shown = nearest(name, known), name if name.isidentifier() else repr(name)
+    hint = f"did you mean {near}? " if near else ""
+    return ParameterError(f"unknown parameter {shown}: {hint}{whose} has {', '.join(known)}.")
+
+
+def usable(name: str, value: object, kind: Kind) -> object:
+    """Coerce one value.
+
+    Raises:
+        ParameterError: it cannot be used; the line names the parameter, the value, and what would be right.
+    """
+    try:
+        return kind.coerce(value)
+    except ValueError as reason:
+        shown = repr(value)
+        if len(shown) > LONGEST_SHOWN:
+            shown = f"{shown[:LONGEST_SHOWN]}... ({len(shown)} characters)"
+        raise ParameterError(f"{name} = {shown} cannot be used ({reason}): it must be {kind.description}.") from None
 
 
 def injected_names(cells: list[str]) -> list[str]:
@@ -219,7 +222,7 @@ def injected_names(cells: list[str]) -> list[str]:
     >>> injected_names(["epochs: int = 2", "# Parameters\\nepoch = 3"])
     ['epoch']
     """
-    injected = [source for source in cells if source.lstrip().startswith(INJECTED)]
+    injected = [source for source in cells if source.strip().partition("\n")[0] == INJECTED]
     if not injected:
         return []
     return [
@@ -241,11 +244,6 @@ def _within(number: float, low: float | None, high: float | None, above: float |
 
 
 def _range(low: float | None, high: float | None, above: float | None = None) -> str:
-    parts = []
-    if above is not None:
-        parts.append(f"above {above}")
-    if low is not None:
-        parts.append(f"at least {low}")
-    if high is not None:
-        parts.append(f"at most {high}")
-    return (", " + " and ".join(parts)) if parts else ""
+    bounds = (("above", above), ("at least", low), ("at most", high))
+    words = [f"{word} {bound}" for word, bound in bounds if bound is not None]
+    return ", " + " and ".join(words) if words else ""

@@ -13,19 +13,32 @@ import os
 import platform
 import subprocess
 import tempfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
-import torch
 
 import bnlab
 
 PROVENANCE = "provenance.json"
+PART = ".part"  # ends the name of a file that is being written
 BIGGEST_FILE = 1_000_000  # bytes: the files are committed
-FIELDS = {"key", "chapter", "parameters", "data", "versions", "device", "seconds", "finished", "commit", "tables"}
+FIELDS = {  # of a provenance, with their JSON types
+    "key": str,
+    "chapter": str,
+    "parameters": dict,
+    "data": dict | None,
+    "versions": dict,
+    "device": str,
+    "seconds": int | float,
+    "finished": str,
+    "commit": str,
+    "tables": dict,
+    "units": dict,
+}
 
 
 class RecordedError(RuntimeError):
@@ -34,7 +47,7 @@ class RecordedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Recorded:
-    """A full-scale result: tidy tables by name, and the provenance they were saved with."""
+    """A full-scale result: tidy tables by name (units in ``attrs["units"]``) and the provenance saved with them."""
 
     tables: dict[str, pd.DataFrame]
     provenance: dict
@@ -49,6 +62,7 @@ def save(
     data: Mapping[str, str] | None,
     device: str,
     seconds: float,
+    units: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Path:
     """Write tables and provenance into ``folder/<chapter>``; all of it, or (killed at any moment) nothing that counts.
 
@@ -60,10 +74,13 @@ def save(
         data: title and checksum of the data set; None where there is none.
         device: "cpu" or "cuda"; the machine's own name is added.
         seconds: wall-clock time of the run.
+        units: the unit of every column, by table and column.
 
     Raises:
         RecordedError: the folder cannot be written.
     """
+    import torch  # late: reading a result or the ledger needs no torch
+
     provenance = {
         "key": run_key(chapter, parameters, data),
         "chapter": chapter,
@@ -75,6 +92,7 @@ def save(
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),
         "tables": {name: hashlib.sha256(content).hexdigest() for name, content in packed.items()},
+        "units": {name: dict(columns) for name, columns in (units or {}).items()},
     }
     target = Path(folder) / chapter
     try:
@@ -83,8 +101,8 @@ def save(
             write_atomically(table_path(target, name, provenance["tables"][name]), content)
         write_atomically(target / PROVENANCE, (json.dumps(provenance, indent=1) + "\n").encode())
         current = {table_path(target, name, checksum) for name, checksum in provenance["tables"].items()}
-        for stale in set(target.glob("*.csv.gz")) - current:
-            stale.unlink()
+        for stale in {*target.glob("*.csv.gz"), *target.glob(f".*{PART}")} - current:
+            stale.unlink(missing_ok=True)
     except OSError as error:
         raise RecordedError(f"{target} cannot be written ({error.strerror}): name a folder that can be.") from None
     return target
@@ -94,15 +112,25 @@ def pack(name: str, table: pd.DataFrame) -> bytes:
     """Compress a tidy table as it is stored: CSV, gzip; the same numbers give the same bytes.
 
     Raises:
-        RecordedError: the table is empty, or larger than 1 MB compressed.
+        RecordedError: the table's name is no identifier, it is empty, larger than 1 MB compressed, or CSV alters it.
     """
+    if not name.isidentifier():
+        raise RecordedError(f"table {name!r} needs a name of letters, digits and underscores: it becomes a file name.")
     if table.empty:
         raise RecordedError(f"table {name} is empty: a recorded table has at least one row.")
+    text = table.to_csv(index=False, lineterminator="\n")
+    if _read_csv(text.encode()).to_csv(index=False, lineterminator="\n") != text:
+        raise RecordedError(f"table {name} would be read back altered: no text that is a number, no column name twice.")
     # mtime=0: a repeated recording is then no change to commit.
-    content = gzip.compress(table.to_csv(index=False).encode(), mtime=0)
+    content = gzip.compress(text.encode(), mtime=0)
     if len(content) > BIGGEST_FILE:
         raise RecordedError(f"table {name} takes {len(content)} bytes: thin it to at most {BIGGEST_FILE}.")
     return content
+
+
+def unpack(content: bytes) -> pd.DataFrame:
+    """Read back what `pack` wrote, every float64 to the bit."""
+    return _read_csv(gzip.decompress(content))
 
 
 def load(folder: Path, chapter: str) -> Recorded | None:
@@ -117,22 +145,44 @@ def load(folder: Path, chapter: str) -> Recorded | None:
     remedy = f"restore it from version control or record again: bnlab record {chapter}"
     try:
         provenance = json.loads((source / PROVENANCE).read_text(encoding="utf-8"))
-        if not isinstance(provenance, dict) or not provenance.keys() >= FIELDS:
-            raise ValueError("fields are missing")
-        checksums = dict(provenance["tables"])
-    except (OSError, ValueError, TypeError) as error:
+        _refuse_foreign(provenance)
+    except (OSError, ValueError, RecursionError) as error:
         raise RecordedError(f"{source / PROVENANCE} cannot be used ({error}): {remedy}.") from None
     tables = {}
-    for name, checksum in checksums.items():
+    for name, checksum in provenance["tables"].items():
         path = table_path(source, name, checksum)
         try:
             content = path.read_bytes()
-        except OSError:
+            if hashlib.sha256(content).hexdigest() != checksum:
+                raise ValueError("its checksum differs")
+            tables[name] = _read_csv(gzip.decompress(content))
+        except FileNotFoundError:
             raise RecordedError(f"{path} is missing: {remedy}.") from None
-        if hashlib.sha256(content).hexdigest() != checksum:
-            raise RecordedError(f"{path} is not what was recorded (its checksum differs): {remedy}.")
-        tables[name] = pd.read_csv(io.BytesIO(gzip.decompress(content)), float_precision="round_trip")
+        except (OSError, EOFError, zlib.error, ValueError) as error:
+            raise RecordedError(f"{path} is not what was recorded ({error}): {remedy}.") from None
+        tables[name].attrs["units"] = provenance["units"].get(name, {})
     return Recorded(tables, provenance)
+
+
+def _read_csv(text: bytes) -> pd.DataFrame:
+    # Before pandas 3.1 the default parser rounds; since then it does not, and asking for exactness is deprecated.
+    exact = {} if tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1) else {"float_precision": "round_trip"}
+    # Only an empty field is missing: "None" and "NA" are names that a table may hold.
+    return pd.read_csv(io.BytesIO(text), keep_default_na=False, na_values=[""], **exact)
+
+
+def _refuse_foreign(provenance: object) -> None:
+    """Check a provenance down to the fields that a page shows; raise ValueError with the reason."""
+    if not isinstance(provenance, dict):
+        raise ValueError("not a mapping")
+    for name, kind in FIELDS.items():
+        if not isinstance(provenance.get(name), kind):
+            raise ValueError(f"{name} is missing or of a wrong type")
+    texts = [*provenance["tables"].values(), *(provenance["versions"].get(name) for name in ("bnlab", "torch"))]
+    if provenance["data"] is not None:
+        texts += [provenance["data"].get(name) for name in ("title", "checksum")]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("a checksum, version or title is missing")
 
 
 def table_path(folder: Path, name: str, checksum: str) -> Path:
@@ -162,6 +212,8 @@ def library_hash() -> str:
 
 def device_name(device: str) -> str:
     """Say what a device is, in words, with the number of threads where it is a CPU."""
+    import torch  # late, as above
+
     if torch.device(device).type == "cuda":
         return torch.cuda.get_device_name(torch.device(device))
     return f"{platform.machine()} CPU, {os.cpu_count()} cores, {torch.get_num_threads()} thread(s)"
@@ -171,6 +223,8 @@ def commit() -> str:
     """Name the git commit of the library's checkout, with ``+`` if it was changed since; "unknown" without git."""
     where = Path(bnlab.__file__).parent
     try:
+        # An installed copy may lie inside somebody's own repository, whose commit says nothing about it.
+        _git(where, "ls-files", "--error-unmatch", "__init__.py")
         head = _git(where, "rev-parse", "HEAD")
         return head + ("+" if _git(where, "status", "--porcelain", "--", ".") else "")
     except (OSError, subprocess.CalledProcessError):
@@ -179,7 +233,7 @@ def commit() -> str:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees the old one or the new one, never a part: temporary file, fsync, rename."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as part:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=PART, delete=False) as part:
         try:
             part.write(content)
             part.flush()
@@ -187,7 +241,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.chmod(part.name, 0o644)
             os.replace(part.name, path)
         except BaseException:
-            os.unlink(part.name)
+            Path(part.name).unlink(missing_ok=True)
             raise
 
 

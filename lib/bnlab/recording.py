@@ -5,26 +5,36 @@ is kept as soon as it is finished, so a recording killed at any moment loses at 
 again goes on from there to the same numbers (key: parameters, library source, data checksum).
 """
 
-import difflib
+import hashlib
 import inspect
 import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from bnlab import book, parameters, recorded
+from bnlab.literals import plain_yaml
 
 # Chapter -> the module of bnlab.experiments that records it.
 EXPERIMENTS = {"04": "natural_modes", "16": "matrix_products"}
 
 
 class RecordingError(RuntimeError):
-    """A recording that cannot start. Its text is one clear line."""
+    """A recording that cannot start or go on. Its text is one clear line."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A finished table: as `recorded.pack` makes it, the unit of every column, and the seconds it took."""
+
+    content: bytes
+    units: dict[str, str]
+    seconds: float
 
 
 def record(
@@ -50,52 +60,89 @@ def record(
         raise RecordingError(f"chapter {chapter} has no full-scale run: those with one are {', '.join(EXPERIMENTS)}.")
     module = import_module(f"bnlab.experiments.{EXPERIMENTS[number]}")
     chosen = choose(module.parts, {**read_preset(number, preset), **given})
-    where = parameters.device().coerce(device) if device else "cpu"
+    where = parameters.usable("device", device, parameters.device())
     arguments, data = dict(chosen), None
     if "dataset" in chosen:
-        from bnlab import datasets  # late: an experiment without data needs neither torchvision nor scikit-learn
-
-        loaded = datasets.load(str(chosen["dataset"]), root=data_root, size=chosen.get("size"))
+        loaded = _load(chosen, data_root)
         arguments["dataset"] = loaded
-        data = {"title": loaded.title, "checksum": loaded.checksum}
         arguments.pop("size", None)
+        data = {"title": loaded.title, "checksum": loaded.checksum}
+        if chosen["dataset"].startswith("folder:"):  # the checksum says which data; where they lay is nobody's business
+            chosen["dataset"] = "folder:" + Path(chosen["dataset"].removeprefix("folder:")).name
     key = recorded.run_key(number, chosen, data)
-    if (known := recorded.load(folder, number)) and known.provenance["key"] == key:
-        print(f"chapter {number}: already recorded with these parameters, this library and these data.")
-        return folder / number
     try:
-        parts = module.parts(**arguments, device=where)
+        if (known := recorded.load(folder, number)) and known.provenance["key"] == key:
+            print(f"chapter {number}: already recorded with these parameters, this library and these data.")
+            return folder / number
+    except recorded.RecordedError:
+        print(f"chapter {number}: the result that is there is damaged, it is recorded again.")
+    partial = folder / ".partial" / f"{number}-{key[:16]}"
+    try:
+        done = finish(module.parts(**arguments, device=where), partial)
     except ValueError as error:
         raise RecordingError(f"chapter {number}: {error}") from None
-    partial = folder / ".partial" / f"{number}-{key[:16]}"
-    packed, seconds = finish(parts, partial)
-    target = recorded.save(folder, number, packed, parameters=chosen, data=data, device=where, seconds=seconds)
+    target = recorded.save(
+        folder, number, {name: part.content for name, part in done.items()}, parameters=chosen, data=data, device=where,
+        seconds=sum(part.seconds for part in done.values()), units={name: part.units for name, part in done.items()},
+    )  # fmt: skip
     shutil.rmtree(partial, ignore_errors=True)
     return target
 
 
-def finish(parts: Mapping[str, Callable[[], pd.DataFrame]], partial: Path) -> tuple[dict[str, bytes], float]:
-    """Make every part that ``partial`` does not hold yet, keeping each at once.
+def finish(parts: Mapping[str, Callable[[], pd.DataFrame]], partial: Path) -> dict[str, Part]:
+    """Make every part that ``partial`` does not hold yet, keeping each at once; earlier attempts' seconds count.
 
-    Returns:
-        The packed tables by name, and the seconds spent on them, earlier attempts included.
+    Raises:
+        RecordingError: ``partial`` cannot be written.
     """
-    partial.mkdir(parents=True, exist_ok=True)
-    packed, total = {}, 0.0
+    _write(partial)
+    done = {}
     for number, (name, make) in enumerate(parts.items(), 1):
-        kept, spent = partial / f"{name}.csv.gz", partial / f"{name}.seconds"
-        if kept.is_file() and spent.is_file():
-            print(f"  {number}/{len(parts)} {name}: kept from before", flush=True)
-        else:
+        part, note = _kept(partial, name), "kept from before"
+        if part is None:
             started = time.perf_counter()
-            content = recorded.pack(name, make())
-            seconds = time.perf_counter() - started
-            recorded.write_atomically(kept, content)
-            recorded.write_atomically(spent, json.dumps(seconds).encode())  # last: it says that the table is whole
-            print(f"  {number}/{len(parts)} {name}: {seconds:.1f} s", flush=True)
-        packed[name] = kept.read_bytes()
-        total += float(json.loads(spent.read_text()))
-    return packed, total
+            table = make()
+            content = recorded.pack(name, table)
+            part = Part(content, dict(table.attrs.get("units", {})), time.perf_counter() - started)
+            facts = {"checksum": _checksum(content), "units": part.units, "seconds": part.seconds}
+            _write(partial, **{f"{name}.csv.gz": content, f"{name}.json": json.dumps(facts).encode()})
+            note = f"{part.seconds:.1f} s"
+        print(f"  {number}/{len(parts)} {name}: {note}", flush=True)
+        done[name] = part
+    return done
+
+
+def _kept(partial: Path, name: str) -> Part | None:
+    try:
+        facts = json.loads((partial / f"{name}.json").read_text(encoding="utf-8"))
+        content = (partial / f"{name}.csv.gz").read_bytes()
+        if facts["checksum"] == _checksum(content):
+            return Part(content, dict(facts["units"]), float(facts["seconds"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        pass
+    return None  # missing or damaged: made again
+
+
+def _write(partial: Path, **files: bytes) -> None:
+    try:
+        partial.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            recorded.write_atomically(partial / name, content)
+    except OSError as error:
+        raise RecordingError(f"{partial} cannot be written ({error.strerror}): name a folder that can be.") from None
+
+
+def _checksum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _load(chosen: Mapping[str, object], data_root: Path | None):
+    from bnlab import datasets  # late: an experiment without data needs neither torchvision nor scikit-learn
+
+    try:
+        return datasets.load(str(chosen["dataset"]), root=data_root, size=chosen.get("size"))
+    except datasets.DatasetError as error:
+        raise RecordingError(str(error)) from None
 
 
 def read_preset(number: str, preset: str) -> dict[str, object]:
@@ -105,15 +152,16 @@ def read_preset(number: str, preset: str) -> dict[str, object]:
         RecordingError: missing, unreadable, or not a mapping of parameters.
     """
     folder = book.root() / "book" / "presets"
-    path = folder / Path(preset).name / f"{number}.yml"
+    there = {path.parent.name: path for path in sorted(folder.glob(f"*/{number}.yml"))}
+    if preset not in there:
+        names = ", ".join(there) or "none"
+        raise RecordingError(f"chapter {number} has no preset {preset!r}: it has {names}.")
+    path = there[preset]
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        there = ", ".join(sorted(p.parent.name for p in folder.glob(f"*/{number}.yml"))) or "none"
-        raise RecordingError(f"chapter {number} has no preset {preset!r}: it has {there}.") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecordingError(f"{path} cannot be read ({error.__class__.__name__}).") from None
-    if not isinstance(values, dict):
+        values = plain_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecordingError(f"{path} cannot be read ({error}).") from None
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
         raise RecordingError(f"{path} must be a mapping from parameter to value.")
     return values
 
@@ -129,38 +177,25 @@ def choose(experiment: Callable, values: Mapping[str, object]) -> dict[str, obje
     extra = {"size"} if "dataset" in declared else set()
     for name in values:
         if name not in declared and name not in extra:
-            near = difflib.get_close_matches(name, declared, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}? " if near else ""
-            names = ", ".join(declared)
-            raise parameters.ParameterError(f"unknown parameter {name}: {hint}The experiment has {names}.")
+            raise parameters.unknown(name, [*declared, *extra], "The experiment")
     chosen = {}
     for name, argument in declared.items():
         value = values.get(name, argument.default)
         if value is argument.empty:
             raise parameters.ParameterError(f"parameter {name} has no value: give it in the preset or with -p.")
-        chosen[name] = _coerce(name, value, argument.annotation)
+        chosen[name] = parameters.usable(name, value, _kind(name, str(argument.annotation)))
     if "size" in values:
-        chosen["size"] = _coerce("size", values["size"], int)
+        chosen["size"] = parameters.usable("size", values["size"], parameters.integer(1))
     return chosen
 
 
-def _coerce(name: str, value: object, annotation: object) -> object:
-    words = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
-    listed = str(annotation).startswith(("list", "tuple", "collections.abc.Sequence", "Sequence"))
-    item = parameters.integer() if "int" in str(annotation) else parameters.real()
-    if "str" in str(annotation):
-        item = parameters.text()
+def _kind(name: str, annotation: str) -> parameters.Kind:
     if name == "dataset":
-        kind = parameters.dataset()
-    elif listed:
-        kind = parameters.list_of(item)
-    elif words == "bool":
-        kind = parameters.boolean()
-    else:
-        kind = item
-    try:
-        return kind.coerce(value)
-    except ValueError as reason:
-        raise parameters.ParameterError(
-            f"{name} = {value!r} cannot be used ({reason}): it must be {kind.description}."
-        ) from None
+        return parameters.text()  # `datasets.load` knows the data root, and refuses with the nearest right name
+    if "bool" in annotation:
+        return parameters.boolean()
+    item = parameters.integer() if "int" in annotation else parameters.real()
+    if "str" in annotation:
+        item = parameters.text()
+    listed = annotation.startswith(("list", "tuple", "collections.abc.Sequence", "Sequence"))
+    return parameters.list_of(item) if listed else item

@@ -4,6 +4,7 @@ They travel as metadata of a displayed output because side-effect files vanish o
 own is a fatal warning to Sphinx.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -13,8 +14,13 @@ from bnlab.ledger import SCALES, VERDICTS, Claim, LedgerError, Verdict, claims
 
 
 def as_metadata(verdicts: Iterable[Verdict]) -> dict:
-    """Pack verdicts as the metadata of a displayed output (JSON types only)."""
-    return {"bnlab": {"verdicts": [asdict(verdict) for verdict in verdicts]}}
+    """Pack verdicts as the metadata of a displayed output (JSON types only, which know no infinity)."""
+    rows = [asdict(verdict) for verdict in verdicts]
+    for row in rows:
+        for name in ("statistic", "interval"):
+            if row[name] is not None and not all(math.isfinite(x) for x in _listed(row[name])):
+                row[name] = None
+    return {"bnlab": {"verdicts": rows}}
 
 
 def verdicts_in(notebook: dict) -> list[Verdict]:
@@ -25,15 +31,29 @@ def verdicts_in(notebook: dict) -> list[Verdict]:
     """
     found = []
     for entry in book.outputs_metadata(notebook):
-        for row in entry.get("verdicts", []):
+        rows = entry.get("verdicts", [])
+        for row in rows if isinstance(rows, list) else [rows]:
             try:
                 verdict = Verdict(**{**row, "interval": tuple(row["interval"]) if row.get("interval") else None})
-            except (TypeError, KeyError, AttributeError) as error:
-                raise LedgerError(f"{row!r} is not a verdict ({error}).") from None
-            if verdict.verdict not in VERDICTS or verdict.scale not in SCALES:
-                raise LedgerError(f"{verdict.id!r}: {verdict.verdict!r} ({verdict.scale!r}) is not a verdict.")
+                _refuse_malformed(verdict)
+            except (TypeError, ValueError, AttributeError) as error:
+                raise LedgerError(f"{str(row)[:80]!r} is not a verdict ({error}).") from None
             found.append(verdict)
     return found
+
+
+def _refuse_malformed(verdict: Verdict) -> None:
+    if not all(isinstance(text, str) for text in (verdict.id, verdict.measured, verdict.data)):
+        raise ValueError("id, measured and data must be texts")
+    if verdict.verdict not in VERDICTS or verdict.scale not in SCALES:
+        raise ValueError(f"{verdict.verdict!r} at scale {verdict.scale!r} is none")
+    numbers = [x for x in (verdict.statistic, verdict.seeds, *(verdict.interval or ())) if x is not None]
+    if not all(isinstance(x, int | float) for x in numbers) or len(verdict.interval or (0, 0)) != 2:
+        raise ValueError("statistic and seeds must be numbers, interval two of them")
+
+
+def _listed(value: float | tuple[float, ...]) -> tuple[float, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 def collect(where: Path | None = None) -> list[dict]:
@@ -47,8 +67,9 @@ def collect(where: Path | None = None) -> list[dict]:
     where = where or book.root()
     rows = []
     by_scale: dict[tuple[str, str], Verdict] = {}
-    for path in sorted(book.executed_folder(where).glob("[0-9][0-9]_*.ipynb")):
-        for verdict in verdicts_in(book.read_notebook(path)):
+    for path in book.chapter_paths(where):  # by the book's names: a build leaves what earlier names produced
+        executed = book.executed_folder(where) / path.name
+        for verdict in verdicts_in(book.read_notebook(executed)) if executed.is_file() else ():
             by_scale[verdict.id, verdict.scale] = verdict
     for claim in claims(where).values():
         quick, full = by_scale.get((claim.id, "quick")), by_scale.get((claim.id, "full"))
@@ -73,7 +94,7 @@ def collect(where: Path | None = None) -> list[dict]:
 def missing(where: Path | None = None) -> list[str]:
     """List the claims of existing chapters that no executed notebook pronounces on."""
     where = where or book.root()
-    numbers = {chapter.number for chapter in book.chapters(where)}
+    numbers = {path.stem[:2] for path in book.chapter_paths(where)}
     known = claims(where)
     return [
         row["id"]

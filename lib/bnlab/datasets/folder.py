@@ -73,7 +73,7 @@ def scan(root: Path) -> Tree:
 
     Raises DatasetError for a class that is empty or in one split only, a file that is no image, a link that leads out.
     """
-    splits = [part for part in ("train", "test") if _folders(root / part, root)]
+    splits = [path.name for path in _folders(root, root) if path.name in ("train", "test") and _folders(path, root)]
     if not splits:
         classes = _classes(root, root)
         for name, files in classes.items():
@@ -147,7 +147,7 @@ def _entries(folder: Path, root: Path) -> list[Path]:
 
 
 def _folders(folder: Path, root: Path) -> list[Path]:
-    return [path for path in _entries(folder, root) if path.is_dir()] if folder.is_dir() else []
+    return [path for path in _entries(folder, root) if path.is_dir()]
 
 
 def _classes(folder: Path, root: Path) -> dict[str, list[Path]]:

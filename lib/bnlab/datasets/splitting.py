@@ -4,9 +4,7 @@ import torch
 from torch import Tensor
 
 
-def stratified_split(
-    labels: Tensor, generator: torch.Generator, test_share: float = 0.2
-) -> tuple[Tensor, Tensor]:
+def stratified_split(labels: Tensor, generator: torch.Generator, test_share: float = 0.2) -> tuple[Tensor, Tensor]:
     """Sorted indices of a training and a test part; each class gives `test_share` of its members to the test part.
 
     At least one a class. `labels` are int64 `(N,)`; so are both results. A split of our own, because a library's may

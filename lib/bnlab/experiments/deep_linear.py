@@ -65,28 +65,32 @@ def max_stable_learning_rate(
 
 
 def survives(layers: Sequence[Tensor], target: Tensor, rate: Tensor, steps: int) -> Tensor:
-    """Whether gradient descent keeps each run's loss within ten times its first, (runs,).
-
-    layers: D tensors (runs, N, N), first applied first; target (runs, N, N); rate (runs,).
-    dJ/dA_i = (A_D ... A_{i+1})^T (A_D ... A_1 - T) (A_{i-1} ... A_1)^T.
-    """
+    """Whether gradient descent keeps each run's loss within ten times its first, for rates of shape (runs,)."""
     layers = list(layers)
-    worst = torch.zeros_like(rate)
-    first = None
-    for _ in range(steps + 1):
-        below = [torch.eye(target.shape[-1], dtype=target.dtype, device=target.device).expand_as(target)]
-        for layer in layers:
-            below.append(layer @ below[-1])  # A_i ... A_1
-        error = below[-1] - target
-        loss = error.square().sum((-2, -1)) / 2  # (runs,)
-        first = loss if first is None else first
-        worst = torch.maximum(worst, loss.nan_to_num(nan=torch.inf))
-        alive = (worst <= 10 * first)[:, None, None]
+    first, gradients = loss_and_gradients(layers, target)
+    alive = torch.ones_like(rate, dtype=torch.bool)
+    for _ in range(steps):
+        # A diverged run stands still, for its numbers would only overflow.
+        step = torch.where(alive, rate, 0)[:, None, None]
+        layers = [torch.where(step > 0, a - step * g, a) for a, g in zip(layers, gradients, strict=True)]
+        loss, gradients = loss_and_gradients(layers, target)
+        alive = alive & (loss <= 10 * first)
         if not alive.any():
             break
-        signal = torch.where(alive, error, 0)  # a diverged run stands still, for its numbers would only overflow
-        for i in range(len(layers) - 1, -1, -1):
-            gradient = signal @ below[i].mT
-            signal = layers[i].mT @ signal
-            layers[i] = layers[i] - rate[:, None, None] * gradient
-    return worst <= 10 * first
+    return alive
+
+
+def loss_and_gradients(layers: Sequence[Tensor], target: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """J = ||A_D ... A_1 - T||_F^2 / 2, (runs,), and dJ/dA_i for each layer, (runs, N, N).
+
+    dJ/dA_i = (A_D ... A_{i+1})^T (A_D ... A_1 - T) (A_{i-1} ... A_1)^T.  layers: the first applied comes first.
+    """
+    below = [torch.eye(target.shape[-1], dtype=target.dtype, device=target.device).expand_as(target)]
+    for layer in layers:
+        below.append(layer @ below[-1])  # A_i ... A_1
+    error = below[-1] - target
+    gradients, signal = [], error
+    for layer, before in zip(reversed(layers), reversed(below[:-1]), strict=True):
+        gradients.append(signal @ before.mT)
+        signal = layer.mT @ signal
+    return error.square().sum((-2, -1)) / 2, gradients[::-1]

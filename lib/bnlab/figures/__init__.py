@@ -5,8 +5,6 @@ recorded full-scale run. Figures are opaque white, so that they read the same in
 dash and marker as well as in colour, so that they read in grey.
 """
 
-from itertools import cycle, islice
-
 # Okabe and Ito (2008): eight colours told apart with any colour vision; yellow left out, too light on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
@@ -44,11 +42,17 @@ def use_book_style() -> None:
 def line_styles(names: list[str]) -> dict[str, dict]:
     """Give each name its own colour, dash and marker, the same ones wherever the same list is drawn.
 
+    From the eighth name on colours come again, each with another dash and marker.
+
     >>> line_styles(["BN", "none"])["none"]
     {'color': '#D55E00', 'linestyle': '--', 'marker': 's'}
     """
-    looks = zip(cycle(COLOURS), cycle(DASHES), cycle(MARKERS), strict=False)
-    return {
-        name: {"color": colour, "linestyle": dash, "marker": marker}
-        for name, (colour, dash, marker) in zip(names, islice(looks, len(names)), strict=True)
-    }
+    styles = {}
+    for number, name in enumerate(names):
+        shift = number + number // len(COLOURS)
+        styles[name] = {
+            "color": COLOURS[number % len(COLOURS)],
+            "linestyle": DASHES[shift % len(DASHES)],
+            "marker": MARKERS[shift % len(MARKERS)],
+        }
+    return styles

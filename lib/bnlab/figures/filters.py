@@ -121,8 +121,8 @@ def drift(table: pd.DataFrame):
     """Plot how far the filter's quantities move during training, one panel a network.
 
     Args:
-        table: columns ``network``, ``quantity``, ``step`` (gradient steps), ``seed``, ``drift`` (fraction of its norm
-            at step 0).
+        table: columns ``network``, ``quantity``, ``step`` (gradient steps), ``seed``, ``drift`` (distance moved, as a
+            fraction).
 
     Returns:
         A matplotlib Figure; lines are medians over seeds, bands reach from the first to the third quartile.
@@ -134,13 +134,14 @@ def drift(table: pd.DataFrame):
     figure, panels = plt.subplots(len(networks), 1, figsize=(7, 3.2 * len(networks)), squeeze=False)
     for axes, network in zip(panels[:, 0], networks, strict=True):
         for quantity, look in looks.items():
-            rows = table[(table["network"] == network) & (table["quantity"] == quantity)]
+            # Step 0, where nothing has moved, has no place on the logarithmic axis.
+            rows = table[(table["network"] == network) & (table["quantity"] == quantity) & (table["drift"] > 0)]
             if rows.empty:
                 continue
             low, middle, high = (100 * rows.groupby("step")["drift"].quantile(share) for share in (0.25, 0.5, 0.75))
             axes.plot(middle.index, middle, label=quantity, markevery=max(1, len(middle) // 8), **look)
             axes.fill_between(middle.index, low, high, color=look["color"], alpha=0.2)
-        axes.set(title=network, xlabel="gradient step $n$", ylabel="moved since $n = 0$ (%)")
+        axes.set(title=network, xlabel="gradient step $n$", ylabel="moved since $n = 0$ (%)", yscale="log")
         axes.legend(ncols=2, fontsize=10)
     plt.close(figure)
     return figure

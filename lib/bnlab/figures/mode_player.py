@@ -6,7 +6,7 @@ import pandas as pd
 from bnlab.figures import COLOURS, MARKERS
 from bnlab.figures.animation import player
 
-# Slow where something happens: the factor of the largest eigenvalue passes 0 at 1 and -1 at 2 (in units of 1/lambda_max).
+# In units of 1 / lambda_max; slow where something happens: the factor of the largest eigenvalue reaches -1 at 2.
 RATES = (*(round(0.1 * n, 2) for n in range(1, 18)), 1.8, 1.85, 1.9, 1.95, 1.98, 2.0, 2.02, 2.05, 2.1)
 FLOOR, CEILING = 1e-5, 1e3  # of the axis of |v_k(n)| / |v_k(0)|
 ZONES = ((-1.6, -1.0, "#D55E00", "grows"), (-1.0, 0.0, "#E69F00", "alternates"), (0.0, 1.0, "#009E73", "decays"))
@@ -37,7 +37,7 @@ def decay_player(decays: pd.DataFrame, *, name: str, alt: str, first: int = 11):
 
     def draw(frame: int) -> None:
         rate = rates[frame]
-        table = by_rate[rate].pivot(index="n", columns="eigenvalue", values="v")
+        table = by_rate[rate].pivot_table(index="n", columns="eigenvalue", values="v")
         slowest = _slowest(rate, eigenvalues)
         for k, eigenvalue in enumerate(eigenvalues):
             factor = 1 - rate * eigenvalue

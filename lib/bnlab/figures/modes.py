@@ -1,7 +1,8 @@
-"""Figures of the natural modes of a layer: what they are, how they decay, when they do not (Chai et al. 2020, section 3.1).
+"""Figures of the natural modes of a layer: what they are, how they decay, when they do not (Chai et al. 2020).
 
 Every function takes tidy tables and returns a closed matplotlib Figure. Eigenvalues come in units of the largest one,
-rates mu in units of 1 / lambda_max, unless a docstring says otherwise. The playable figure is in `mode_player`.
+rates mu in units of 1 / lambda_max, unless a docstring says otherwise. The playable figure is in `mode_player`, figures
+of trained layers are in `mode_experiments`.
 """
 
 import numpy as np
@@ -30,7 +31,8 @@ def modes_as_patches(spectrum: pd.DataFrame, patterns: pd.DataFrame):
     axes.semilogy(drawn["mode"], drawn["eigenvalue"], marker="o", ms=11, mfc="none", mec=COLOURS[1], mew=2, ls="none")
     axes.set(xlabel="mode $k$, by eigenvalue", ylabel="$\\lambda_k / \\lambda_{\\max}$", title="eigenvalues of $R$")
     for mode in chosen:
-        grid = patterns[patterns["mode"] == mode].pivot(index="row", columns="column", values="weight").to_numpy()
+        pattern = patterns[patterns["mode"] == mode]
+        grid = pattern.pivot_table(index="row", columns="column", values="weight").to_numpy()
         reach = np.abs(grid).max()
         panels[f"patch {mode}"].imshow(grid, cmap="RdBu_r", vmin=-reach, vmax=reach)
         panels[f"patch {mode}"].set(title=f"mode {mode}", xticks=[], yticks=[])
@@ -63,21 +65,21 @@ def pure_and_mixed(curves: pd.DataFrame):
     """Plot entries of C and of V = Q^T C with the best single exponential of each, one panel a kind.
 
     Args:
-        curves: columns ``kind``, ``name``, ``n`` (steps), ``value`` and ``fit`` (in units of the value at n = 0).
+        curves: columns ``kind``, ``name``, ``n`` (steps, from 1), ``value`` and ``fit`` (units of a weight).
     """
     import matplotlib.pyplot as plt
 
     kinds = list(dict.fromkeys(curves["kind"]))
-    figure, panels = plt.subplots(1, len(kinds), figsize=(7, 4.2), sharey=True, squeeze=False)
+    figure, panels = plt.subplots(1, len(kinds), figsize=(7, 4.4), sharey=True, squeeze=False)
     for axes, kind in zip(panels[0], kinds, strict=True):
         rows = curves[curves["kind"] == kind]
         for number, (name, row) in enumerate(rows.groupby("name", sort=False)):
             look = {"color": COLOURS[number], "marker": MARKERS[number]}
-            axes.plot(row["n"], row["value"], ls="none", label=name, markevery=max(1, len(row) // 25), **look)
-            axes.plot(row["n"], row["fit"], color=COLOURS[number], ls="-", lw=1.2)
+            axes.semilogx(row["n"], row["value"], ls="none", label=name, **look)
+            axes.semilogx(row["n"], row["fit"], color=COLOURS[number], ls="-", lw=1.2)
         axes.set(title=kind, xlabel="step $n$")
-        axes.legend(fontsize=10)
-    panels[0, 0].set_ylabel("value, in units of its start")
+        axes.legend(fontsize=10, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+    panels[0, 0].set_ylabel("weight error")
     plt.close(figure)
     return figure
 
@@ -109,21 +111,22 @@ def time_constants(single: pd.DataFrame, spectrum: pd.DataFrame, crossover: floa
 
     Args:
         single: columns ``source``, ``mu_lambda`` (pure number), ``tau`` (steps; nan where undefined).
-        spectrum: columns ``eigenvalue`` (in units of the largest), ``mu`` (in units of 1 / lambda_max), ``tau`` (steps).
+        spectrum: columns ``eigenvalue`` (in units of the largest), ``mu`` (of 1 / lambda_max), ``tau`` (steps).
         crossover: mu at which the slowest mode changes, same unit.
     """
     import matplotlib.pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 4.4), sharey=True)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 4.8), sharey=True)
     sources = list(dict.fromkeys(single["source"]))
     for source, look in line_styles(sources).items():
         rows = single[single["source"] == source]
         points = source == sources[-1]  # the measured ones stand last
         left.semilogy(rows["mu_lambda"], rows["tau"], label=source, **look | {
-            "marker": "o" if points else "", "ls": "none" if points else look["linestyle"]})  # fmt: skip
+            "marker": "o" if points else "", "linestyle": "none" if points else look["linestyle"]})  # fmt: skip
     left.axvline(1, color="#444444", lw=0.8, ls=":")
     left.set(xlabel="$\\mu\\lambda_k$", ylabel="time constant $\\tau_k$ (steps)", ylim=(0.2, 60), xlim=(0, 2.05))
-    left.legend(fontsize=10, loc="upper center")
+    below = {"fontsize": 10, "loc": "upper center", "bbox_to_anchor": (0.5, -0.18), "ncols": 2}
+    left.legend(**below)
     for eigenvalue, look in line_styles(sorted(spectrum["eigenvalue"].unique())).items():
         rows = spectrum[spectrum["eigenvalue"] == eigenvalue]
         right.semilogy(rows["mu"], rows["tau"], label=f"{eigenvalue:.2g}", **look | {"marker": ""})
@@ -131,44 +134,7 @@ def time_constants(single: pd.DataFrame, spectrum: pd.DataFrame, crossover: floa
     right.semilogy(slowest.index, slowest, color="#444444", lw=7, alpha=0.2, ls="-", label="slowest")
     right.axvline(crossover, color="#444444", lw=0.8, ls=":")
     right.set(xlabel="$\\mu\\,\\lambda_{\\max}$", xlim=(0, 2.05))
-    right.legend(fontsize=10, title="$\\lambda_k / \\lambda_{\\max}$", ncols=2, loc="lower center")
-    plt.close(figure)
-    return figure
-
-
-def forecast_and_truth(drift: pd.DataFrame):
-    """Plot how far a trained layer's weights are from the forecast of equation 6 with everything frozen at n = 0.
-
-    Args:
-        drift: columns ``loss`` (its name), ``n`` (steps), ``error`` (distance of forecast and weights, in units of the
-            distance travelled).
-    """
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 3.6))
-    for loss, look in line_styles(list(dict.fromkeys(drift["loss"]))).items():
-        rows = drift[drift["loss"] == loss]
-        axes.semilogy(rows["n"], rows["error"].clip(lower=1e-17), label=loss, markevery=max(1, len(rows) // 12), **look)
-    axes.set(xlabel="step $n$", ylabel="error of the forecast")
-    figure.legend(loc="outside lower center", ncols=1)
-    plt.close(figure)
-    return figure
-
-
-def hessian_spectra(spectra: pd.DataFrame):
-    """Plot the eigenvalues of R beside those of Hessians of the same layer's weights.
-
-    Args:
-        spectra: columns ``matrix``, ``rank`` (1 = largest), ``eigenvalue`` (power of the input).
-    """
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 3.8))
-    for matrix, look in line_styles(list(dict.fromkeys(spectra["matrix"]))).items():
-        rows = spectra[spectra["matrix"] == matrix]
-        axes.semilogy(rows["rank"], rows["eigenvalue"], label=matrix, markevery=max(1, len(rows) // 15), **look)
-    axes.set(xlabel="rank of the eigenvalue", ylabel="eigenvalue (power)")
-    figure.legend(loc="outside lower center", ncols=1)
+    right.legend(title="$\\lambda_k / \\lambda_{\\max}$", **below | {"ncols": 3})
     plt.close(figure)
     return figure
 

@@ -12,11 +12,10 @@ from bnlab.figures import COLOURS, animation
 
 HATCHES = ("", "//", "..", "xx")
 MOST_NUMBERS = 110  # more cells than this in one matrix and a phone shows grey dust where the numbers should be
+MOST_FRAMES = 25
 
 
-def pixels_slide(
-    delays: np.ndarray, sample: int, pixels: np.ndarray, patches: np.ndarray, followed: Sequence[int]
-):
+def pixels_slide(delays: np.ndarray, sample: int, pixels: np.ndarray, patches: np.ndarray, followed: Sequence[int]):
     """Figure 1: what slides through the input vector, (a) in time and (b) in space.
 
     Args:
@@ -59,24 +58,29 @@ def window_slides(pixels: np.ndarray, patches: np.ndarray, followed: Sequence[in
     """Figure 1 (b) in motion: one frame a window, with the patch vector that it cuts out.
 
     ``pixels``, ``patches`` and ``followed`` as in `pixels_slide`; ``name`` and ``alt`` as in `animation.player`, which
-    this returns. At most 36 windows are shown, since each is a picture inside the page.
+    this returns. At most `MOST_FRAMES` windows are shown, since each is a picture inside the page.
     """
     import matplotlib.pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(7, 4.2), width_ratios=[2.2, 1])
+    _label_cells(left, pixels, followed)
+    left.set(xlabel="column (pixels)", ylabel="row (pixels)", aspect="equal")
+    outline = []
 
     def draw(frame: int) -> None:
-        for axes in (left, right):
-            axes.clear()
-        _label_cells(left, pixels, followed)
-        inside = np.isin(pixels, patches[:, frame])
-        for row, column in np.argwhere(inside):
-            left.add_patch(plt.Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="black", linewidth=2))
+        while outline:
+            outline.pop().remove()
+        for row, column in np.argwhere(np.isin(pixels, patches[:, frame])):
+            outline.append(_frame(left, column, row, "black"))
+        left.set(title=f"window $m$ = {frame}")
+        right.clear()
         _label_cells(right, patches[:, frame : frame + 1], followed)
-        left.set(title=f"window $m$ = {frame}", xlabel="column (pixels)", ylabel="row (pixels)", aspect="equal")
         right.set(title="$\\mathbb{X}^{(m)}$", xticks=[], ylabel="position $k$")
 
-    frames = min(patches.shape[1], 36)
+    draw(0)
+    figure.draw_without_rendering()  # lay the panels out once: doing it anew for every frame takes most of the time
+    figure.set_layout_engine("none")
+    frames = min(patches.shape[1], MOST_FRAMES)
     return animation.player(figure, draw, frames, name=name, alt=alt, first=frames // 2)
 
 
@@ -165,10 +169,11 @@ def _values(axes, matrix: np.ndarray, limit: float, numbers: bool) -> None:
             axes.text(column, row, f"{round(float(value), 6) + 0.0:.3g}", ha="center", va="center", fontsize=10)
 
 
-def _frame(axes, column: float, row: float, colour: str, width: float = 1, height: float = 1) -> None:
+def _frame(axes, column: float, row: float, colour: str, width: float = 1, height: float = 1):
     from matplotlib.patches import Rectangle
 
-    axes.add_patch(Rectangle((column - 0.5, row - 0.5), width, height, fill=False, edgecolor=colour, linewidth=2.2))
+    outline = Rectangle((column - 0.5, row - 0.5), width, height, fill=False, edgecolor=colour, linewidth=2.2)
+    return axes.add_patch(outline)
 
 
 def _label_cells(axes, labels: np.ndarray, followed: Sequence[int]) -> None:

@@ -1,15 +1,20 @@
 """The one registry of normalisations that a network can be built with: ``norm="batch"`` and the like.
 
-A normalisation may act on the output of a convolution (the common placement) or on its input (BN_Prior, Chai et al.
-2020, figure 9d), so an entry makes a module for each side from the number of channels there. To add one, add an entry.
+A normalisation may act on the output of a convolution (the common placement), on its input (BN_Prior, Chai et al.
+2020, figure 9d), or on its weight update (NLMS, figure 9c), so an entry makes a module for each side from the number of
+channels there, and the convolution itself. To add one, add an entry.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from torch import nn
+
+from bnlab.layers.nlms import NlmsConv2d
+from bnlab.layers.threshold_norm import ThresholdNorm
 
 
 def _nothing(channels: int) -> nn.Module:
@@ -22,12 +27,22 @@ class Norm:
 
     before: Callable[[int], nn.Module] = _nothing  # made from the number of input channels
     after: Callable[[int], nn.Module] = _nothing  # made from the number of output channels, ahead of the nonlinearity
+    convolution: Callable[..., nn.Conv2d] = nn.Conv2d  # called as nn.Conv2d
 
 
 NORMS: dict[str, Norm] = {
     "none": Norm(),
     "batch": Norm(after=nn.BatchNorm2d),
     "batch_prior": Norm(before=nn.BatchNorm2d),
+    # Named by what they do; the document's text (Sec. 3.3) swaps the two, and is kept under the literal names.
+    "amplify": Norm(after=partial(ThresholdNorm, where="below")),
+    "suppress": Norm(after=partial(ThresholdNorm, where="above")),
+    "amplify_literal": Norm(after=partial(ThresholdNorm, where="above")),
+    "suppress_literal": Norm(after=partial(ThresholdNorm, where="below")),
+    "nlms_l1": Norm(convolution=partial(NlmsConv2d, norm="l1")),
+    "nlms_l1_squared": Norm(convolution=partial(NlmsConv2d, norm="l1_squared")),
+    "nlms_l2": Norm(convolution=partial(NlmsConv2d, norm="l2")),
+    "nlms_l2_patch": Norm(convolution=partial(NlmsConv2d, norm="l2", span="patch")),
 }
 
 
