@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bnlab import book
+
 CLAIMS = [
     {"id": "T-Sum", "kind": "I", "statement": "$1 + 1 = 2$ & more", "criterion": "exact"},
     {"id": "T-Bound", "kind": "T", "statement": "$a < b$", "criterion": "exact", "errata": ["ERR-4"]},
@@ -60,7 +62,9 @@ verdicts = [
 ]
 pages.claim_table(verdicts)
 pages.table(pd.DataFrame({"epoch": range(epochs), "loss": [step**n for n in range(epochs)]}), "losses", "Losses")"""
-PRINTED = 'print([type(v).__name__ for v in (epochs, rates, shuffle, norm, note, step)], epochs, rates, shuffle, repr(note))'
+PRINTED = (
+    "print([type(v).__name__ for v in (epochs, rates, shuffle, norm, note, step)], epochs, rates, shuffle, repr(note))"
+)
 
 
 def cell(source: str, kind: str = "code", tags: tuple[str, ...] = (), number: int = 0, **extra) -> dict:
@@ -134,6 +138,6 @@ def built(mini) -> Path:
         {"verdicts": [verdict_row("T-Trend", "partly", data="toy"), verdict_row("T-Head", "not run at full scale")]},
         {"table": "losses", "rows": {"epoch": [0, 1], "loss": [1.0, 0.5]}},
     ]
-    executed = mini / "_build" / "jupyter_execute" / "book" / "90_tiny.ipynb"
+    executed = book.executed_folder(mini) / "90_tiny.ipynb"
     write_json(executed, notebook([*tiny_chapter()["cells"], displayed(*entries)]))
     return mini

@@ -1,6 +1,8 @@
 """What every data set is: `load`, the Dataset, its batches and subsets, splits, roots."""
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +113,12 @@ def test_bad_batches_are_refused_at_the_call(colourful, arguments, line):
     assert str(caught.value).startswith(line)
 
 
+@pytest.mark.parametrize("draw", [0, "seed", np.random.default_rng(0)])
+def test_only_a_generator_of_torch_draws_the_order(colourful, draw):
+    with pytest.raises(datasets.DatasetError, match=r"^generator=.* must be a CPU torch.Generator"):
+        colourful.batches(8, draw)
+
+
 def test_subset_keeps_proportions_name_and_statistics(colourful):
     small = colourful.subset(train=10, test=6, seed=1)
     assert small.train_images.shape == (10, 2, 6, 6)
@@ -178,6 +186,20 @@ def test_sample_is_exact_and_proportional(count):
     assert len(chosen.unique()) == count
     shares = torch.bincount(labels[chosen], minlength=3) - count * torch.bincount(labels) / 139
     assert shares.abs().max() < 1
+
+
+def test_the_largest_remainders_are_rounded_up():
+    # 50 of 139: shares of 35.97, 13.31 and 0.72.
+    labels = torch.tensor([0] * 100 + [1] * 37 + [2] * 2)
+    chosen = stratified_sample(labels, 50, generator(0, "sample"))
+    assert torch.bincount(labels[chosen]).tolist() == [36, 13, 1]
+
+
+def test_importing_brings_no_image_library():
+    heavy = {"torchvision", "sklearn", "PIL", "filelock"}
+    code = f"import sys, bnlab.datasets; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_root_is_argument_then_environment_then_project(tmp_path, monkeypatch):
@@ -260,7 +282,7 @@ def test_device_that_is_not_here(device):
 
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "sklearn.datasets", None)
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(datasets.DatasetError, match="needs the package scikit-learn, which is not installed"):
         datasets.load("digits")
 

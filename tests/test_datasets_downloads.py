@@ -99,7 +99,8 @@ def idx_files():
 
 
 @pytest.fixture
-def mirror(tmp_path):
+def mirror(tmp_path, monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     folder = tmp_path / "mirror"
     folder.mkdir()
     server = Mirror(folder)
@@ -389,7 +390,7 @@ def test_a_root_that_cannot_be_a_folder(small, where):
     small.root.write_text("not a folder")
     small.root = small.root if where == "a file" else small.root / "below"
     line = small.fails()
-    assert line.startswith(f"{str(small.root)!r} cannot be written")
+    assert line.startswith(f"{str(small.root)!r} cannot be used")
     assert "BNLAB_DATA" in line
     assert "'digits' or 'digits-rgb'" in line
 
@@ -401,7 +402,7 @@ def test_a_root_that_cannot_be_written(small, monkeypatch, code):
 
     monkeypatch.setattr(fetching, "publish", refuse)
     line = small.fails()
-    assert line.startswith(f"{str(small.root)!r} cannot be written ({os.strerror(code)})")
+    assert line.startswith(f"{str(small.root)!r} cannot be used ({os.strerror(code)})")
     assert not small.leftovers()
 
 
@@ -409,7 +410,7 @@ def test_a_root_that_cannot_be_written(small, monkeypatch, code):
 def test_a_read_only_root(small):
     small.root.mkdir()
     small.root.chmod(0o500)
-    assert "cannot be written (Permission denied)" in small.fails()
+    assert "cannot be used (Permission denied)" in small.fails()
 
 
 class Touch:

@@ -259,6 +259,17 @@ def test_a_link_out_of_the_tree_is_not_followed(tree, tmp_path, root, place):
     assert f"{str(tree / place)!r} is a link out of {str(tree)!r}" in fails(tree, root)
 
 
+@pytest.mark.parametrize("target", ["circle.png", "nowhere.png"])
+def test_a_link_to_nothing_is_named(tree, root, target):
+    (tree / "train" / "cat" / "circle.png").symlink_to(target)
+    assert "circle.png'" in fails(tree, root)
+
+
+def test_a_name_that_the_system_refuses(root):
+    with pytest.raises(datasets.DatasetError, match=r"cannot be read .*: check its permissions and links"):
+        datasets.load("folder:" + 5000 * "x", root=root)
+
+
 def test_a_link_within_the_tree_is_followed(tree, root):
     (tree / "train" / "cat" / "again.png").symlink_to("0.png")
     data = load(tree, root)

@@ -166,8 +166,8 @@ def test_drift_draws_medians_in_percent_and_leaves_out_what_a_network_lacks():
     rows += [("net", name, n, s, n * (s + 1) / 10) for name in ("P", "R") for n in range(4) for s in range(5)]
     figure = readable(filters.drift(pd.DataFrame(rows, columns=["network", "quantity", "step", "seed", "drift"])))
     toy, net = figure.axes
-    assert [line.get_label() for line in toy.lines] == ["P"]
-    assert [line.get_label() for line in net.lines] == ["P", "R"]
+    assert [line.get_label() for line in toy.lines] == ["$P$"]
+    assert [line.get_label() for line in net.lines] == ["$P$", "$R$"]
     np.testing.assert_allclose(toy.lines[0].get_data(), [[1, 2, 3], [30, 60, 90]])  # median seed: 3 n / 10
     band = toy.collections[0].get_paths()[0].vertices[:, 1]
     assert (band.min(), band.max()) == pytest.approx((20, 120))

@@ -6,7 +6,6 @@
 Run it after an intended change of a checked output, on an idle machine with two CPU cores; review the diff.
 """
 
-import json
 import os
 import re
 import sys
@@ -16,32 +15,46 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+from bnlab.recorded import write_atomically
+
+BOOK = Path(__file__).resolve().parents[1] / "book"
 KEPT = {"keep_output", "nbval-check-output"}
 CARD = re.compile(r"(\*\*Time\*\*: )[^\n]*?( on 2 CPU cores)")
 
 
-def main(wanted: list[str]) -> None:
-    """Refresh the notebooks whose names begin with one of ``wanted`` (all of them if empty)."""
+def main(wanted: list[str]) -> int:
+    """Refresh the notebooks whose names begin with one of ``wanted`` (all of them if empty); return the exit status."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    for path in sorted(Path("book").glob("*.ipynb")):
+    notebooks = sorted(BOOK.glob("*.ipynb"))
+    for word in wanted:
+        if not any(path.name.startswith(word) for path in notebooks):
+            print(f"no notebook in {BOOK} begins with {word!r}.", file=sys.stderr)
+            return 2
+    for path in notebooks:
         if not wanted or any(path.name.startswith(word) for word in wanted):
-            refresh(path)
+            print(f"{path.name}: {refresh(path):.1f} s")
+    return 0
 
 
-def refresh(path: Path) -> None:
-    """Execute one notebook in its own folder, strip what nothing checks, record the time."""
+def refresh(path: Path) -> float:
+    """Execute one notebook in its own folder, strip what nothing checks, record the time; return it in seconds.
+
+    A failing cell raises, and leaves the file as it was.
+    """
     notebook = nbformat.read(path, as_version=4)
     started = time.perf_counter()
-    NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": "book"}}).execute()
+    where = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where).execute()
     seconds = time.perf_counter() - started
+    shown = max(1, round(seconds))
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.metadata.pop("execution", None)
             if not KEPT & set(cell.metadata.get("tags", [])):
                 cell.outputs, cell.execution_count = [], None
         else:
-            cell.source = CARD.sub(rf"\g<1>{round(seconds)} s\g<2>", cell.source)
-    kept = {"bnlab": {"seconds": round(seconds)}} if path.name[:2].isdigit() else {}
+            cell.source = CARD.sub(rf"\g<1>{shown} s\g<2>", cell.source)
+    kept = {"bnlab": {"seconds": shown}} if path.name[:2].isdigit() else {}
     extra = {key: value for key, value in notebook.metadata.items() if key in ("mystnb",)}
     notebook.metadata = nbformat.from_dict(
         {
@@ -52,9 +65,10 @@ def refresh(path: Path) -> None:
         }
     )
     nbformat.validate(notebook)
-    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"{path}: {seconds:.1f} s")
+    # nbformat's own form, one line of source a line of the file: a diff of it can be read.
+    write_atomically(path, (nbformat.writes(notebook) + "\n").encode())
+    return seconds
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

@@ -108,7 +108,8 @@ def _difference(mine: pd.Series, theirs: pd.Series) -> tuple[float | None, str] 
     try:
         a, b = mine.astype(float), theirs.astype(float)  # an infinity travels as a word
     except (ValueError, TypeError):
-        differing = int((mine.astype(str) != theirs.astype(str)).sum())
+        pairs = zip(mine.where(mine.notna(), None), theirs.where(theirs.notna(), None), strict=True)
+        differing = sum(str(a) != str(b) for a, b in pairs)
         return (None, f"{differing} entries differ") if differing else None
     both = np.isfinite(a) & np.isfinite(b)
     # Beside finite numbers only the same infinity, or missing in both, is no difference.

@@ -69,12 +69,12 @@ class GaussianHalfspace:
 
     def value(self, w: Tensor) -> Tensor:
         """f(w), a number that autograd can differentiate, for w (d,)."""
-        s, p = self._outputs(w)
+        s, p = self.outputs(w)
         return p @ self.loss.value(s)
 
     def gradient(self, w: Tensor) -> Tensor:
         """Gradient of f (d,), E phi'(z'w) z, from E[z | z'w = s] = u + covariance w (s - u'w) / var, not from Stein."""
-        s, p = self._outputs(w)
+        s, p = self.outputs(w)
         spread = self.covariance @ w
         slope = self.loss.slope(s)
         variance = w @ spread
@@ -83,11 +83,11 @@ class GaussianHalfspace:
 
     def coefficients(self, w: Tensor) -> tuple[Tensor, Tensor]:
         """c1 = E phi' - (u'w) E phi'' and c2 = E phi'' of Stein's form of the gradient, c1 u + c2 S w."""
-        s, p = self._outputs(w)
+        s, p = self.outputs(w)
         curvature = p @ self.loss.curvature(s)
         return p @ self.loss.slope(s) - (self.u @ w) * curvature, curvature
 
-    def _outputs(self, w: Tensor) -> tuple[Tensor, Tensor]:
+    def outputs(self, w: Tensor) -> tuple[Tensor, Tensor]:
         """Nodes of z'w ~ N(u'w, w' covariance w) and their probabilities, (NODES,) each."""
         nodes, weights = (torch.from_numpy(values).to(w) for values in _normal_quadrature())
         return self.u @ w + nodes * (w @ self.covariance @ w).sqrt(), weights
@@ -109,6 +109,11 @@ class SampledHalfspace:
     def S(self) -> Tensor:  # noqa: N802 - the documents' symbol
         """Second moments of the sample (d, d)."""
         return self.z.T @ self.z / len(self.z)
+
+    def outputs(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """Values z_i'w and their probabilities 1/n, (n,) each."""
+        s = self.z @ w
+        return s, torch.full_like(s, 1 / len(s))
 
     def value(self, w: Tensor) -> Tensor:
         """f(w), a number that autograd can differentiate, for w (d,)."""
@@ -142,11 +147,11 @@ def stationary_length(
     Raises:
         ValueError: if the slope has the same sign at both ends.
     """
-    unit = w / torch.sqrt(w @ halfspace.S @ w)
+    s, p = halfspace.outputs(w / torch.sqrt(w @ halfspace.S @ w))
     low, high = interval
 
     def slope(g: float) -> float:
-        return float(unit @ halfspace.gradient(g * unit))
+        return float(p @ (halfspace.loss.slope(g * s) * s))
 
     if not slope(low) < 0 < slope(high):
         raise ValueError(

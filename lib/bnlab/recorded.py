@@ -176,7 +176,7 @@ def _refuse_foreign(provenance: object) -> None:
     if not isinstance(provenance, dict):
         raise ValueError("not a mapping")
     for name, kind in FIELDS.items():
-        if not isinstance(provenance.get(name), kind):
+        if name not in provenance or not isinstance(provenance[name], kind):
             raise ValueError(f"{name} is missing or of a wrong type")
     texts = [*provenance["tables"].values(), *(provenance["versions"].get(name) for name in ("bnlab", "torch"))]
     if provenance["data"] is not None:

@@ -68,8 +68,8 @@ class Dataset:
         """
         images, labels = self._split(split)
         _check_count("batch_size", batch_size, len(labels), self.name, split)
-        if generator is not None and generator.device.type != "cpu":
-            raise DatasetError(f"generator is on {generator.device}: the order of batches is drawn by a CPU generator")
+        if generator is not None and not (isinstance(generator, torch.Generator) and generator.device.type == "cpu"):
+            raise DatasetError(f"generator={generator!r} must be a CPU torch.Generator, on every device")
         return self._pass(images, labels, batch_size, generator, drop_last)
 
     def _pass(self, images, labels, batch_size, generator, drop_last):
@@ -112,8 +112,9 @@ def assemble(name, title, train, test, classes, device="cpu", pad: int = 0) -> D
     mean, std = pixel_statistics(train[0])
     if (std == 0).any():
         raise DatasetError(f"{name!r} cannot be normalised: the training pixels of a channel are all equal; check them")
-    padded = [torch.nn.functional.pad(images, (pad,) * 4).contiguous() for images, _ in (train, test)]
-    parts = [padded[0], train[1], padded[1], test[1]]  # (N, C, H + 2 pad, W + 2 pad) and (N,), twice
+    if pad:
+        train, test = ((torch.nn.functional.pad(images, (pad,) * 4), labels) for images, labels in (train, test))
+    parts = [*train, *test]  # (N, C, H + 2 pad, W + 2 pad) and (N,), twice
     digest = checksum(*parts)
     parts = [on_device(part, device) for part in parts]
     return Dataset(name, *parts, tuple(classes), on_device(mean, device), on_device(std, device), digest, title)

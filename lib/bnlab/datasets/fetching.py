@@ -54,7 +54,7 @@ class _UnreachableError(Exception):
 def provide(archives: list[Archive], root: Path, download: bool) -> None:
     """Bring the missing files of the archives into place; files that are there are left alone, good or bad.
 
-    Raises DatasetError if a file is missing and `download` is False, no mirror gives it, or the root cannot be written.
+    Raises DatasetError if a file is missing and `download` is False, no mirror gives it, or the root cannot be used.
     """
     try:
         wanting = [archive for archive in archives if archive.missing()]
@@ -72,7 +72,7 @@ def provide(archives: list[Archive], root: Path, download: bool) -> None:
                     _bring(archive, root)
     except OSError as error:
         raise DatasetError(
-            f"{str(root)!r} cannot be written ({error.strerror or error}): free or unlock it, name another folder with "
+            f"{str(root)!r} cannot be used ({error.strerror or error}): free or unlock it, name another folder with "
             f"root=... or BNLAB_DATA, or use {OFFLINE}"
         ) from error
 

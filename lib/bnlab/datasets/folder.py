@@ -48,17 +48,21 @@ def load_folder(name: str, root: Path, size: int, channels: int, device) -> Data
     A relative PATH is looked for in the current folder, then in the data root.
     Raises DatasetError, naming the file or folder and the remedy, for whatever is not a clean tree of images.
     """
-    tree = scan(_find(name, root))
-    labelled = [*tree.train, *(tree.test or ())]
-    files, labels = [path for path, _ in labelled], torch.tensor([label for _, label in labelled])
+    try:
+        tree = scan(_find(name, root))
+        labelled = [*tree.train, *(tree.test or ())]
+        files = [path for path, _ in labelled]
+        key = tree_cache.listing_checksum(tree.root, files, size, channels)
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+        raise DatasetError(f"{name!r} cannot be read ({error}): check its permissions and links") from error
     shape = (len(files), channels, size, size)
     if np.prod(shape, dtype=float) > MOST_BYTES:
         raise DatasetError(f"size={size} makes {len(files)} images over {MOST_BYTES >> 30} GiB: choose a smaller one")
-    key = tree_cache.listing_checksum(tree.root, files, size, channels)
     pixels = tree_cache.read(root, tree.root, key, shape)
     if pixels is None:
         pixels = decode(files, size, channels)
         tree_cache.write(root, tree.root, key, pixels)
+    labels = torch.tensor([label for _, label in labelled])
     if tree.test is None:
         train, test = stratified_split(labels, generator(0, "split of an image folder"))
     else:
@@ -135,11 +139,8 @@ def _find(name: str, root: Path) -> Path:
 
 def _entries(folder: Path, root: Path) -> list[Path]:
     """The visible entries in order of name; a link that leads out of the tree is refused, never followed."""
-    try:
-        with os.scandir(folder) as found:
-            entries = [e for e in found if not e.name.startswith(".") and e.name.lower() not in CLUTTER]
-    except OSError as error:
-        raise DatasetError(f"{str(folder)!r} cannot be read ({error.strerror}): check its permissions") from error
+    with os.scandir(folder) as found:
+        entries = [e for e in found if not e.name.startswith(".") and e.name.lower() not in CLUTTER]
     for entry in entries:
         if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
             raise DatasetError(f"{entry.path!r} is a link out of {str(root)!r}: copy the file in, or remove the link")

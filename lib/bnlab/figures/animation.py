@@ -69,7 +69,7 @@ def _offline(markup: str, name: str) -> str:
     for icon, sign in ICONS.items():
         markup = re.sub(rf'<i class="fa {icon}"\s*>\s*</i>', f'<span aria-hidden="true">{sign}</span>', markup)
     markup = re.sub(r'title="([^"]+)"(?![^>]*aria-label)', r'title="\1" aria-label="\1"', markup)
-    return markup.replace('<input id="_anim_slider', f'<input aria-label="frame" id="_anim_slider', 1)
+    return markup.replace('<input id="_anim_slider', '<input aria-label="frame" id="_anim_slider', 1)
 
 
 def _png(figure) -> str:

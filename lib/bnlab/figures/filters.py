@@ -83,6 +83,7 @@ def sign_matters(table: pd.DataFrame):
         rows = table[table["form"] == form]
         axes.plot(rows["step"], rows["loss"], label=form, **look)
     axes.set(xlabel="step $n$", ylabel="loss $J$ (squared units of $d$)", yscale="log")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend()
     plt.close(figure)
     return figure
@@ -109,8 +110,9 @@ def sliding_share(table: pd.DataFrame, layers: pd.DataFrame):
     axes.annotate("one half", (table["size"].max(), 0.5), ha="right", va="bottom", fontsize=10)
     axes.plot(layers["size"], layers["share"], "ko", markersize=7)
     for row in layers.itertuples():
-        where = {"xytext": (7, -4), "textcoords": "offset points", "va": "top"}
-        axes.annotate(f"{row.layer}, {row.size} px", (row.size, row.share), **where)
+        where = {"xytext": (8, -4), "textcoords": "offset points", "va": "top"}
+        ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+        axes.annotate(f"{row.layer}, {row.size} px", (row.size, row.share), bbox=ground, **where)
     axes.set(xlabel="width and height of the input map (pixels)", ylabel="share of the pixels (fraction)", ylim=(0, 1))
     axes.legend(loc="upper left")
     plt.close(figure)
@@ -121,8 +123,8 @@ def drift(table: pd.DataFrame):
     """Plot how far the filter's quantities move during training, one panel a network.
 
     Args:
-        table: columns ``network``, ``quantity``, ``step`` (gradient steps), ``seed``, ``drift`` (distance moved, as a
-            fraction).
+        table: columns ``network``, ``quantity`` (a symbol, such as W_o), ``step`` (gradient steps), ``seed``,
+            ``drift`` (distance moved, as a fraction).
 
     Returns:
         A matplotlib Figure; lines are medians over seeds, bands reach from the first to the third quartile.
@@ -139,7 +141,7 @@ def drift(table: pd.DataFrame):
             if rows.empty:
                 continue
             low, middle, high = (100 * rows.groupby("step")["drift"].quantile(share) for share in (0.25, 0.5, 0.75))
-            axes.plot(middle.index, middle, label=quantity, markevery=max(1, len(middle) // 8), **look)
+            axes.plot(middle.index, middle, label=f"${quantity}$", markevery=max(1, len(middle) // 8), **look)
             axes.fill_between(middle.index, low, high, color=look["color"], alpha=0.2)
         axes.set(title=network, xlabel="gradient step $n$", ylabel="moved since $n = 0$ (%)", yscale="log")
         axes.legend(ncols=2, fontsize=10)

@@ -22,13 +22,13 @@ def layer_decay(trajectories: pd.DataFrame, fits: pd.DataFrame, rate: float):
     figure, (left, right) = plt.subplots(1, 2, figsize=(7, 4.4))
     rows = trajectories[trajectories["rate"] == rate]
     biggest = rows["mode"].max()
-    for number, rank in enumerate(rank for rank in (1, 2, 3, 5, 8, biggest + 1) if rank <= biggest + 1):
+    for number, rank in enumerate(sorted({1, 2, 3, 5, 8, biggest + 1} & set(range(1, biggest + 2)))):
         mode = rows[rows["mode"] == biggest + 1 - rank]
         start = abs(mode["theory"].iloc[0])
-        visible = mode[mode["theory"].abs() > 1e-9 * start]
-        left.semilogy(visible["step"], visible["theory"].abs() / start, color=COLOURS[number], ls="-", lw=1.2)
-        left.semilogy(visible["step"], visible["weight_error"].abs() / start, color=COLOURS[number],
-                      marker=MARKERS[number], ls="none", label=f"{rank}")  # fmt: skip
+        visible = mode[(mode["step"] > 0) & (mode["theory"].abs() > 1e-9 * start)]
+        left.loglog(visible["step"], visible["theory"].abs() / start, color=COLOURS[number], ls="-", lw=1.2)
+        left.loglog(visible["step"], visible["weight_error"].abs() / start, color=COLOURS[number],
+                    marker=MARKERS[number], ls="none", label=f"{rank}")  # fmt: skip
     left.set(xlabel="step $n$", ylabel="$|v_k(n)| / |v_k(0)|$", ylim=(1e-9, 3))
     left.set_title(f"rate {rate:g} / $\\lambda_{{\\max}}$")
     below = {"fontsize": 10, "loc": "upper center", "bbox_to_anchor": (0.5, -0.18), "ncols": 3}
@@ -62,10 +62,10 @@ def lms_noise(modes: pd.DataFrame, spread: pd.DataFrame):
     orders = line_styles(sorted(rows["order"].unique()))
     law = rows.drop_duplicates("step")
     left.semilogx(law["step"], law["theory"], color="black", ls="-", lw=1.2, label="Eq. 6")
-    for order, look in orders.items():
+    for number, (order, look) in enumerate(orders.items()):
         part = rows[rows["order"] == order]
-        left.errorbar(part["step"], part["mean"], 4 * part["standard_error"], capsize=3, label=f"{order} patches",
-                      **look | {"linestyle": "none"})  # fmt: skip
+        left.errorbar(part["step"] * 1.08**number, part["mean"], 4 * part["standard_error"], capsize=3,
+                      label=f"{order} patches", **look | {"linestyle": "none"})  # fmt: skip
     left.set(xlabel="step $n$", ylabel="mean of $v_1(n)$ (weight)", title=f"rate {rows['share'].iloc[0]:g} × 2/tr R")
     cases = [(share, order) for share in sorted(spread["share"].unique()) for order in orders]
     looks = line_styles([f"{share:g} × 2/tr R, {order}" for share, order in cases])
@@ -92,6 +92,9 @@ def two_levers(convergence: pd.DataFrame, largest_rate: pd.DataFrame):
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3.6))
     left.loglog(convergence["smallest_eigenvalue"], convergence["steps"], "o-", color=COLOURS[0])
+    floors = convergence["smallest_eigenvalue"]
+    left.set_xticks(floors, [f"{floor:.2g}" for floor in floors])
+    left.minorticks_off()  # over little more than a decade matplotlib would label every one of them
     left.set(xlabel="$\\lambda_{\\min}$ (power)", ylabel="steps until all modes are done")
     top = largest_rate["largest_eigenvalue"]
     right.loglog(top, largest_rate["bound"], color=COLOURS[1], label="$2/\\lambda_{\\max}$", ls="-")
