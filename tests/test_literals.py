@@ -95,5 +95,6 @@ def test_what_is_no_yaml_is_refused_in_one_line(text):
 def test_nearest():
     assert nearest("Epoch", ["epochs", "rates"]) == "epochs"
     assert nearest("bn_amplify", ["BN_Amplify", "BN_Suppress"]) == "BN_Amplify"
+    assert nearest("mu", ["MU", "x"]) == "MU"
     assert nearest("xyzzy", ["epochs", "rates"]) is None
     assert nearest("", []) is None

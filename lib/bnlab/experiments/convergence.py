@@ -24,7 +24,7 @@ def _normal(*shape: int, seed: int, purpose: str) -> Tensor:
     return torch.randn(*shape, generator=generator(seed, purpose), dtype=torch.float64)
 
 
-def _scales(dimension: int) -> Tensor:
+def feature_scales(dimension: int) -> Tensor:
     """Standard deviations of the features, from 1 to sqrt(10)."""
     return torch.logspace(0, 0.5, dimension, dtype=torch.float64)
 
@@ -47,7 +47,7 @@ def contraction(dimension: int, seeds: Sequence[int], steps: int = 20) -> pd.Dat
     """
     rows = []
     for seed in seeds:
-        problem = convergence.least_squares(*design(dimension, _scales(dimension), seed))
+        problem = convergence.least_squares(*design(dimension, feature_scales(dimension), seed))
         found = modes.natural_modes(problem.H)
         spectrum = modes.effective_eigenvalues(found.eigenvalues)
         kappa = spectrum.condition_number
@@ -132,7 +132,7 @@ def rate_sweep(
     the next multiple of ``every`` (inf: not reached); ``last`` and ``half``: excess at the end and at half time, in
     units of the first; ``times_bound``: the (effective) rate at the end over 2 / lambda_max, of H or of H*.
     """
-    designs = [design(dimension, _scales(dimension), seed) for seed in seeds]
+    designs = [design(dimension, feature_scales(dimension), seed) for seed in seeds]
     raw = _stack([convergence.least_squares(X - X.mean(0), y - y.mean()) for X, y in designs])
     standard = _stack([convergence.least_squares(convergence.standardise(X)[0], y - y.mean()) for X, y in designs])
     starts = torch.stack([_normal(dimension, seed=seed, purpose="start") for seed in seeds])
@@ -172,7 +172,7 @@ def usable_decades(sweep: pd.DataFrame, within: float = 10.0) -> pd.DataFrame:
 
 def normalised_traces(dimension: int, rates: Sequence[float], steps: int, seed: int) -> pd.DataFrame:
     """Length and effective rate on the way, at some learning rates; ``times_bound`` in units of 2 / lambda_max(H*)."""
-    X, y = design(dimension, _scales(dimension), seed)
+    X, y = design(dimension, feature_scales(dimension), seed)
     problem = convergence.least_squares(X - X.mean(0), y - y.mean())
     start = _normal(dimension, seed=seed, purpose="start")
     tried = torch.tensor(rates, dtype=torch.float64)

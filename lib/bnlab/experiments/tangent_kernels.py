@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import pandas as pd
 import torch
@@ -13,6 +14,42 @@ from bnlab.experiments.units import table
 from bnlab.kernels import empirical_ntk, kernel_spectrum
 from bnlab.models.mlp import MLP
 from bnlab.randomness import generator
+
+
+def parts(
+    dataset: Dataset,
+    widths: Sequence[int] = (64, 128, 256, 512),
+    kernel_steps: int = 50,
+    depths: Sequence[int] = (5, 10),
+    width: int = 128,
+    images: int = 32,
+    seeds: int = 5,
+    seed: int = 0,
+    device: str = "cpu",
+) -> dict[str, Callable[[], pd.DataFrame]]:
+    """Tables of chapter 12 on networks by name, each with the function that makes it; the defaults are the quick scale.
+
+    Args:
+        dataset: its training images, stratified by class, are the kernel's.
+        widths: of the networks that are trained.
+        kernel_steps: gradient steps of that training.
+        depths: hidden layers of the networks looked at before training.
+        width: of those.
+        images: how many images, all of which make one batch.
+        seeds: how many seeds, from ``seed`` on.
+        seed: of images and weights.
+        device: where the arithmetic runs; the draws are the same everywhere.
+
+    Raises:
+        ValueError: if a number of images, steps or seeds is below 1.
+    """
+    if min(images, kernel_steps, seeds) < 1:
+        raise ValueError(f"images {images}, kernel_steps {kernel_steps} and seeds {seeds} must each be at least 1")
+    every = range(seed, seed + seeds)
+    return {
+        "widths": partial(width_runs, dataset, widths, images, kernel_steps, every, device),
+        "spectra": partial(spectra, dataset, depths, width, images, every, device),
+    }
 
 
 def scalar_task(dataset: Dataset, images: int, seed: int, device: torch.device | str) -> tuple[Tensor, Tensor]:

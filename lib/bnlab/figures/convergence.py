@@ -93,7 +93,8 @@ def learning_rates(sweep: pd.DataFrame):
         low, middle, high = (runs.groupby("rate")["iterations"].quantile(q) for q in (0.25, 0.5, 0.75))
         reached = middle < 1e299
         axes.loglog(middle.index[reached], middle[reached], label=method, **look)
-        axes.fill_between(middle.index, low, high.clip(upper=ceiling), where=reached, color=look["color"], alpha=0.2, lw=0)
+        band = {"color": look["color"], "alpha": 0.2, "lw": 0}
+        axes.fill_between(middle.index, low, high.clip(upper=ceiling), where=reached, **band)
         never = middle.index[~reached]
         axes.plot(never, np.full(len(never), ceiling * 1.7**number), color=look["color"], marker=look["marker"],
                   mfc="none", ls="none")  # fmt: skip

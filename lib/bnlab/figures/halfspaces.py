@@ -1,7 +1,7 @@
 """Figures of learning halfspaces and of tangent kernels.
 
-Every function takes tidy tables (those of `bnlab.experiments.halfspaces` and `bnlab.experiments.tangent_kernels`, unless
-a docstring says otherwise) and returns a closed matplotlib Figure.
+Every function takes tidy tables (those of `bnlab.experiments.halfspaces` and `bnlab.experiments.tangent_kernels`,
+unless a docstring says otherwise) and returns a closed matplotlib Figure.
 """
 
 import numpy as np
@@ -62,9 +62,8 @@ def gradient_bounds(runs: pd.DataFrame, least: float = 1e-24):
     chosen += [run for _, run in runs[runs["case"] == "few bisections"].groupby("bisections")]
     for number, run in enumerate(chosen):
         run = run[run["step"] <= 60]
-        label = f"{run['bisections'].iloc[0]} bisections"
-        left.semilogy(run["step"], run["squared"], color=COLOURS[number], marker=MARKERS[number], markevery=7, ls="none",
-                      label=label)  # fmt: skip
+        points = {"color": COLOURS[number], "marker": MARKERS[number], "markevery": 7, "ls": "none"}
+        left.semilogy(run["step"], run["squared"], label=f"{run['bisections'].iloc[0]} bisections", **points)
         left.semilogy(run["step"], run["bound"], color=COLOURS[number], ls="-", lw=1.2)
     left.set(xlabel="step $T$", ylabel="$\\Vert\\nabla f\\Vert^2_{S^{-1}}$, and bound (lines)")
     left.legend(fontsize=10, loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=1)
@@ -173,7 +172,7 @@ def kernel_spectra(spectra: pd.DataFrame):
     figure, every = plt.subplots(1, 3, figsize=(7, 4))
     kinds = {"none": "no BN", "passed through": "BN, through the statistics", "held": "BN, statistics held"}
     depths = sorted(spectra["depth"].unique())
-    columns = {"largest": "largest eigenvalue", "top_share": "its share of the trace", "correlation": "mean correlation"}
+    columns = {"largest": "largest eigenvalue", "top_share": "share of the trace", "correlation": "mean correlation"}
     for axes, (column, title) in zip(every, columns.items(), strict=True):
         for number, (kind, look) in enumerate(line_styles(list(kinds)).items()):
             rows = spectra[spectra["statistics"] == kind]

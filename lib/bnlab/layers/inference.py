@@ -166,8 +166,8 @@ def moving_average(batches: Tensor, start: Tensor, decay: float) -> Tensor:
     In float64. Any number of decays can be had of one training run in this way, since training does not depend on the
     average.
 
-    >>> moving_average(torch.tensor([1.0]), torch.tensor(0.0), decay=0.9).item()
-    0.1
+    >>> moving_average(torch.tensor([1.0]), torch.tensor(0.0), decay=0.75).item()
+    0.25
 
     Raises:
         ValueError: start of another shape than each of the batches, or decay not between 0 and 1.
@@ -203,8 +203,9 @@ def _submodule(model: nn.Module, name: str) -> nn.Module:
     try:
         return model.get_submodule(name)
     except AttributeError:
-        known = ", ".join(known for known, module in model.named_modules() if known and isinstance(module, LAYERS + NORMS))
-        raise ValueError(f"pairs: the network has no {name!r}; its layers and norms are {known or 'none'}") from None
+        usable = [known for known, module in model.named_modules() if isinstance(module, LAYERS + NORMS)]
+        there = ", ".join(usable) or "none"
+        raise ValueError(f"pairs: the network has no {name!r}; its layers and norms are {there}") from None
 
 
 def _replace(model: nn.Module, name: str, module: nn.Module) -> None:

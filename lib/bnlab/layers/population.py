@@ -9,7 +9,7 @@ instead, and `exact_statistics` needs no estimate at all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import torch
@@ -133,10 +133,8 @@ def exact_statistics(model: nn.Module, passes: Passes) -> dict[str, Population]:
             handle = norm.register_forward_pre_hook(take)
             try:
                 for images in passes():
-                    try:
+                    with suppress(_ReachedError):
                         model(images)
-                    except _ReachedError:
-                        pass
             finally:
                 handle.remove()
             found[name] = _store(name, norm, moments.population())
@@ -187,7 +185,7 @@ def _in_order(model: nn.Module, passes: Passes) -> dict[str, nn.Module]:
         with _modes(model, norms_training=False):
             images = next(iter(passes()), None)
             if images is None:
-                raise ValueError("passes: a call gave no batches; it must begin a new pass, as a list or a function does")
+                raise ValueError("passes: a call gave no batches; each call must begin a new pass")
             model(images)
     finally:
         for handle in handles:
@@ -195,7 +193,7 @@ def _in_order(model: nn.Module, passes: Passes) -> dict[str, nn.Module]:
     if not order:
         raise ValueError("model: no Batch Normalization layer takes part in its forward pass")
     if twice := [name for name in order if order.count(name) > 1]:
-        raise ValueError(f"model: {twice[0]!r} is used {order.count(twice[0])} times in a forward pass; give each its own")
+        raise ValueError(f"model: {twice[0]!r} is used more than once in a forward pass; it has no one population")
     return {name: norms[name] for name in order}
 
 
