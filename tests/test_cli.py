@@ -252,7 +252,8 @@ def test_a_reader_that_stops_reading_is_no_error(mini):
     (mini / "book" / "claims.yml").write_text(claims)
     for arguments in (["ledger"], ["chapters"]):
         command = [sys.executable, "-m", "bnlab.cli", *arguments]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        with subprocess.Popen(command, env=buffered, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             process.stdout.close()
             assert process.stderr.read() == b""
         assert process.returncode == 0

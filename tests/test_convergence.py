@@ -130,6 +130,15 @@ def test_normalised_step_is_a_plain_step_at_the_recorded_rate():
         assert torch.allclose(after, now - run.rates[t] * p.H @ (now - target), rtol=1e-9)
 
 
+def test_first_values_of_a_are_used_in_full_precision():
+    p, w = problem(), draw(6, purpose="w0")
+    run = convergence.normalised_descend(p, 1.0, 1, w, a0=0.7)
+    H, g, x = p.H.numpy(), p.g.numpy(), w.numpy()
+    sigma = np.sqrt(x @ H @ x)
+    expected = 0.7 / sigma * (g - (x @ g) / sigma**2 * H @ x)
+    assert np.abs((run.weights[1] - w).numpy() - expected).max() < 1e-14 * np.abs(expected).max() * 10
+
+
 def test_length_never_falls():
     rates = torch.tensor([1e-3, 1.0, 1e4], dtype=torch.float64)
     run = convergence.normalised_descend(problem(), rates, 50, draw(6, purpose="w0"))

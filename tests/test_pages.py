@@ -34,7 +34,7 @@ def test_claim_table(mini, shown):
     ((markup, plain, metadata),) = shown
     assert markup.count("<tr>") == 4
     assert '<th scope="row" id="claim-T-Sum">' in markup
-    assert r"\(1 + 1 = 2\) &amp; more" in markup
+    assert r"\(1 + 1 = 2\)</span> &amp; more" in markup
     assert r"&lt;2&gt; &amp; \(x&lt;y\)" in markup
     assert "interval [0.123, 2], 5 seeds, a &amp; b, full run" in markup
     assert "1 seed, quick run" in markup
@@ -90,7 +90,8 @@ def test_what_json_does_not_know_travels_all_the_same(shown):
 
 
 def test_mathematics():
-    assert pages.mathematics("a $x$ and $y < z$ & $5") == r"a \(x\) and \(y &lt; z\) &amp; $5"
+    x, y = (f'<span class="math">\\({formula}\\)</span>' for formula in ("x", "y &lt; z"))
+    assert pages.mathematics("a $x$ and $y < z$ & $5") == f"a {x} and {y} &amp; $5"
     assert pages.mathematics('<script>"') == '&lt;script&gt;"'
 
 

@@ -46,7 +46,7 @@ def test_bound_holds_for_many_problems_and_is_attained():
         S, u, w = spd(seed=seed), draw(5, seed=seed, purpose="u"), draw(20, 5, seed=seed, purpose="w")
         values = torch.linalg.eigvalsh(S)
         gaps = rayleigh.rayleigh_gap(rayleigh.rayleigh_descend(S, u, w, 30), S, u)  # (31, 20)
-        bound = (1 - values[0] / values[-1]) ** (2 * torch.arange(31)[:, None]) * gaps[0]
+        bound = (1 - values[0] / values[-1]) ** (2 * torch.arange(31).double()[:, None]) * gaps[0]
         worst = max(worst, (gaps[1:] / bound[1:]).max().item())
     assert worst <= 1 + 1e-9
     # u without the slowest direction: the error keeps it, and the bound is the rate.
@@ -59,7 +59,7 @@ def test_too_long_a_step_breaks_the_bound():
     S, u, w = spd(), draw(5, purpose="u"), draw(5, purpose="w")
     values = torch.linalg.eigvalsh(S)
     gaps = rayleigh.rayleigh_gap(rayleigh.rayleigh_descend(S, u, w, 40, L=values[-1].item() / 4), S, u)
-    bound = (1 - 4 * values[0] / values[-1]) ** (2 * torch.arange(41)) * gaps[0]
+    bound = (1 - 4 * values[0] / values[-1]) ** (2 * torch.arange(41).double()) * gaps[0]
     assert (gaps > 10 * bound.abs()).any()
 
 

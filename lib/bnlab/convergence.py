@@ -133,7 +133,7 @@ def normalised_descend(
     w = w0.double().expand(torch.broadcast_shapes(rate.shape, problem.g.shape[:-1], w0.shape[:-1]) + w0.shape[-1:])
     if not (vecdot(w, _apply(problem.H, w)) > 0).all():
         raise ValueError("w0: w0'H w0 is 0, so that there is no output to normalise")
-    a = torch.full(w.shape[:-1], float(a0)).to(w)
+    a = torch.full_like(w[..., 0], a0)  # (...)
 
     def step(state: tuple[Tensor, Tensor]) -> tuple[tuple[Tensor, Tensor], Tensor]:
         a, w = state

@@ -86,12 +86,12 @@ def badge(verdict: str) -> str:
 
 
 def mathematics(text: str) -> str:
-    r"""Escape text for HTML, with ``$formulas$`` as MathJax reads them in HTML.
+    r"""Escape text for HTML, with ``$formulas$`` as MathJax reads them: in the book only inside the class "math".
 
-    >>> mathematics("$a < b$ & c")
-    '\\(a &lt; b\\) &amp; c'
+    >>> print(mathematics("$a < b$ & c"))
+    <span class="math">\(a &lt; b\)</span> &amp; c
     """
-    return re.sub(r"\$([^$]+)\$", r"\\(\1\\)", html.escape(text, quote=False))
+    return re.sub(r"\$([^$]+)\$", r'<span class="math">\\(\1\\)</span>', html.escape(text, quote=False))
 
 
 def _json(column: pd.Series) -> list:

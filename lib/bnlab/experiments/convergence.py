@@ -198,7 +198,7 @@ def rayleigh_runs(dimension: int, problems: int, steps: int, seed: int) -> pd.Da
     for _ in range(problems):
         S, u, w = _rayleigh_problem(dimension, draws)
         mu, L = (torch.linalg.eigvalsh(S)[k].item() for k in (0, -1))
-        bound = (1 - mu / L) ** (2 * torch.arange(steps + 1))
+        bound = (1 - mu / L) ** (2 * torch.arange(steps + 1, dtype=torch.float64))
         for length in worst:
             gaps = rayleigh.rayleigh_gap(rayleigh.rayleigh_descend(S, u, w, steps, L / length), S, u)
             worst[length] = np.maximum(worst[length], (gaps / (bound * gaps[0])).numpy())
@@ -220,7 +220,7 @@ def rayleigh_curves(dimension: int, steps: int, seed: int) -> pd.DataFrame:
     """
     S, u, w = _rayleigh_problem(dimension, generator(seed, "one problem"))
     values = torch.linalg.eigvalsh(S)
-    bound = (1 - values[0] / values[-1]) ** (2 * torch.arange(steps + 1))
+    bound = (1 - values[0] / values[-1]) ** (2 * torch.arange(steps + 1, dtype=torch.float64))
     problem = LeastSquares(S, u, torch.tensor(1.0), torch.linalg.solve(S, u))
     rows = []
     for start, w0 in (("random", w), ("hardest", hardest_start(S, u, w))):

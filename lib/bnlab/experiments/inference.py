@@ -38,17 +38,18 @@ TRACK_UNITS = {"step": "gradient steps", "series": "name", "value": "standard de
 def parts(
     dataset: Dataset,
     training_images: int = 256,
+    compared_images: int = 128,
     stage_rates: Sequence[float] = (0.3, 0.03, 0.003),
     stage_steps: int = 40,
     batch_sizes: Sequence[int] = (4, 16, 64),
     decays: Sequence[float] = (0.9, 0.99),
-    gap_images: int = 300,
+    gap_images: int = 200,
     gap_batch_size: int = 16,
     gap_rate: float = 0.03,
-    gap_epochs: int = 60,
-    target_loss: float = 0.05,
-    race_rates: Sequence[float] = (0.03, 0.1, 0.3, 1.0),
-    race_steps: int = 300,
+    gap_epochs: int = 80,
+    target_loss: float = 0.1,
+    race_rates: Sequence[float] = (0.01, 0.03, 0.1, 0.3, 1.0),
+    race_steps: int = 200,
     race_error: float = 0.1,
     seeds: int = 5,
     seed: int = 0,
@@ -59,6 +60,7 @@ def parts(
     Args:
         dataset: 32 x 32 images, on the device already.
         training_images: of which statistics at inference are the population.
+        compared_images: test images whose logits are compared.
         stage_rates: learning rates of the stages, in order.
         stage_steps: gradient steps a stage.
         batch_sizes: of the training; the middle one also runs at the first rate throughout.
@@ -80,7 +82,7 @@ def parts(
     """
     del device  # the data set is on it already
     numbers = range(seed, seed + seeds)
-    runs = partial(staged_runs, dataset, training_images, stage_rates, stage_steps)
+    runs = partial(staged_runs, dataset, training_images, compared_images, stage_rates, stage_steps)
     middle = sorted(batch_sizes)[len(batch_sizes) // 2]
     return {
         "mismatch_decayed": lambda: runs(batch_sizes, decays, numbers, "decayed"),
@@ -96,6 +98,7 @@ def parts(
 def staged_runs(
     dataset: Dataset,
     training_images: int,
+    compared_images: int,
     rates: Sequence[float],
     steps: int,
     batch_sizes: Sequence[int],
@@ -110,7 +113,7 @@ def staged_runs(
     """
     rows = []
     for seed in seeds:
-        data = dataset.subset(train=training_images, seed=seed)
+        data = dataset.subset(training_images, compared_images, seed)
         for m in batch_sizes:
             for stage, (rate, model, log, diverged) in enumerate(stages(data, rates, steps, m, seed, schedule)):
                 exact, averages = _logits_of(model, log, decays, data, diverged)

@@ -41,7 +41,7 @@ ARMS = {
 }
 DEPTH, WIDTH, DROPPED = 2, 100, 0.5  # hidden layers, their units, share dropped (the usual p)
 GROUP = 4  # images whose statistics the noisiest arm takes
-EVERY = 5  # gradient steps between two looks at the test error in a race
+EVERY = 2  # gradient steps between two looks at the test error in a race
 CURVES = {"arm": "name", "seed": "index", "epoch": "passes", "train_loss": "nats", "test_loss": "nats",
           "train_error": "fraction", "test_error": "fraction"}  # fmt: skip
 EQUAL = {"arm": "name", "seed": "index", "epoch": "passes", "gap": "nats", "test_loss": "nats",
@@ -64,9 +64,8 @@ def parts(
     """One table an arm of regularisation, and one a side of the race, each with the function that makes it."""
     learn = partial(curves, dataset, images, batch_size, rate, epochs, target_loss, seeds)
     run = partial(races, dataset, rates, steps, error, seeds)
-    return {f"curves_{arm}": partial(learn, arm) for arm in ARMS} | {
-        f"race_{arm}": partial(run, arm) for arm in ("none", "batch")
-    }
+    race = {f"race_{arm}": partial(run, arm) for arm in ("none", "batch")}
+    return {f"curves_{arm}": partial(learn, arm) for arm in ARMS} | race
 
 
 def curves(
@@ -90,16 +89,17 @@ def curves(
     for seed in seeds:
         data = dataset.subset(train=images, seed=seed)
         model, order = network(arm, data, seed), generator(seed, "order of mini-batches")
+        all_images = data.normalise(data.train_images)  # (N, C, H, W)
+        renew(model, all_images)
         for epoch in range(1, epochs + 1):
             run = train(
                 model, data, learning_rate=rate, steps=images // batch_size, batch_size=batch_size, generator=order
             )
             if run.diverged:
                 break
-            renew(model, data)
+            renew(model, all_images)
             model.eval()
-            losses = [evaluate(model, data, split) for split in ("train", "test")]
-            (train_error, train_loss), (test_error, test_loss) = losses
+            (train_error, train_loss), (test_error, test_loss) = (evaluate(model, data, s) for s in ("train", "test"))
             rows.append((ARMS[arm], seed, epoch, train_loss, test_loss, train_error, test_error))
             if train_loss < target_loss:
                 break
@@ -135,13 +135,13 @@ def races(
     dataset: Dataset, rates: Sequence[float], steps: int, error: float, seeds: Sequence[int], arm: str
 ) -> pd.DataFrame:
     """Steps until the test error first is at most ``error``, looked at every few steps; inf if it never is."""
-    rows = []
+    rows, all_images = [], dataset.normalise(dataset.train_images)  # (N, C, H, W)
     for rate in rates:
         for seed in seeds:
             model, looks = network(arm, dataset, seed), []
 
             def look(model, looks=looks):
-                renew(model, dataset)
+                renew(model, all_images)
                 looks.append(error_rate(model.eval(), dataset))
                 if looks[-1] <= error:
                     raise _FinishedError
@@ -179,10 +179,10 @@ def network(arm: str, data: Dataset, seed: int) -> nn.Module:
     return (FrozenStatistics(model) if arm == "frozen" else model).to(data.train_images.device)
 
 
-def renew(model: nn.Module, data: Dataset) -> None:
-    """Give a model's Batch Normalization layers, if any, the exact statistics of the training split."""
+def renew(model: nn.Module, images: Tensor) -> None:
+    """Give a model's Batch Normalization layers, if any, the exact statistics of these images (N, C, H, W)."""
     if any(isinstance(module, NORMS) for module in model.modules()):
-        exact_statistics(model, lambda: [data.normalise(data.train_images)])
+        exact_statistics(model, lambda: [images])
 
 
 class ReferenceNorm(BatchNorm):

@@ -10,10 +10,17 @@ import io
 import re
 from collections.abc import Callable
 
-ICONS = {  # the player's buttons in plain Unicode, in the place of its icon font
-    "fa-minus": "−", "fa-fast-backward": "⏮", "fa-step-backward": "⏴", "fa-play fa-flip-horizontal": "◀",
-    "fa-pause": "⏸", "fa-play": "▶", "fa-step-forward": "⏵", "fa-fast-forward": "⏭", "fa-plus": "+",
-}  # fmt: skip
+ICONS = {  # the player's buttons in signs that every font has, in the place of its icon font
+    "fa-minus": "−",
+    "fa-fast-backward": "|&lt;",
+    "fa-step-backward": "&lt;",
+    "fa-play fa-flip-horizontal": "◀",
+    "fa-pause": "||",
+    "fa-play": "▶",
+    "fa-step-forward": "&gt;",
+    "fa-fast-forward": "&gt;|",
+    "fa-plus": "+",
+}
 
 
 def player(figure, draw: Callable[[int], object], frames: int, *, name: str, alt: str, first: int = 0):

@@ -28,7 +28,7 @@ def separable_loss(descent: pd.DataFrame):
         exponent, words = (-1, "$t^{-1}$") if data == "positive margin" else (-1 / 3, "$t^{-1/3}$")
         t = np.array([end / 100, end])
         left.loglog(t, 2 * last * (t / end) ** exponent, color=GREY, ls=":", lw=1.2)
-        left.text(end / 40, 3.2 * last * 40**-exponent, words, color=GREY, ha="center")
+        left.annotate(words, (t[0], 2 * last * 100**-exponent), (0, 5), textcoords="offset points", color=GREY, ha="center")
     left.set(xlabel="step $t$", ylabel="logistic loss (nats)")
     right.set(xlabel="step $t$", ylabel="$\\Vert w\\Vert$")
     figure.legend(**BELOW, ncols=2)
@@ -59,7 +59,7 @@ def gradient_bounds(runs: pd.DataFrame, least: float = 1e-24):
     figure, (left, right) = plt.subplots(1, 2, figsize=(7, 4.8))
     random = runs[runs["case"] == "random classes"]
     chosen = [random[random["seed"] == random["seed"].min()]]
-    chosen += [run for _, run in runs[runs["case"] == "few bisections"].groupby("bisections")]
+    chosen += [run for _, run in runs[runs["case"] == "few bisections"].groupby("bisections")][:2]  # more look alike
     for number, run in enumerate(chosen):
         run = run[run["step"] <= 60]
         points = {"color": COLOURS[number], "marker": MARKERS[number], "markevery": 7, "ls": "none"}
@@ -95,10 +95,13 @@ def landscape(values: pd.DataFrame):
     figure, every = plt.subplots(1, len(panels), figsize=(7, 3.6), sharey=True, squeeze=False)
     for axes, panel in zip(every[0], panels, strict=True):
         grid = values[values["panel"] == panel].pivot(index="w2", columns="w1", values="loss")
-        shades = axes.contourf(grid.columns, grid.index, grid.to_numpy(), levels=14)
-        axes.contour(grid.columns, grid.index, grid.to_numpy(), levels=14, colors="white", linewidths=0.6)
+        levels = np.unique(np.quantile(grid, np.linspace(0, 1, 13)))  # equal areas: a plateau takes no more than others
+        shades = axes.contourf(grid.columns, grid.index, grid.to_numpy(), levels=levels)
+        axes.contour(grid.columns, grid.index, grid.to_numpy(), levels=levels, colors="white", linewidths=0.6)
         axes.set(title=panel, xlabel="$w_1$", aspect="equal")
-        figure.colorbar(shades, ax=axes, orientation="horizontal", shrink=0.85, label="loss (nats)", format="%.2g")
+        axes.grid(visible=False)
+        bar = figure.colorbar(shades, ax=axes, orientation="horizontal", shrink=0.85, label="loss (nats)", format="%.2g")
+        bar.set_ticks(levels[:: max(1, len(levels) // 4)])
     every[0, 0].set_ylabel("$w_2$")
     plt.close(figure)
     return figure
@@ -146,6 +149,7 @@ def margin_shares(growth: pd.DataFrame):
 def kernel_widths(runs: pd.DataFrame):
     """Plot the change of the tangent kernel and the error of its forecast against the width, beside two powers."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullLocator
 
     figure, every = plt.subplots(1, 2, figsize=(7, 4.2))
     names = {"kernel_change": "$\\Vert K_T - K_0\\Vert / \\Vert K_0\\Vert$", "forecast_error": "error of the forecast"}
@@ -158,7 +162,7 @@ def kernel_widths(runs: pd.DataFrame):
             axes.loglog(median.index, law, color=GREY, ls=dash, lw=1, label=words)
         ticks = sorted(runs["width"].unique())
         axes.set_xticks(ticks, [str(tick) for tick in ticks], rotation=60)
-        axes.minorticks_off()
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.set(xlabel="width $N$", ylabel=label)
         axes.legend(fontsize=10)
     plt.close(figure)

@@ -61,7 +61,7 @@ def moving_averages(weights: pd.DataFrame, tracks: pd.DataFrame, boundaries: lis
         if name == "mini-batch":
             bottom.plot(rows["step"], rows["value"], ".", color="#999999", markersize=4, label=name)
         elif name.startswith("exact"):
-            bottom.plot(rows["step"], rows["value"], "D", color="black", markersize=8, mfc="white", label=name, zorder=5)
+            bottom.plot(rows["step"], rows["value"], "D", color="black", ms=8, mfc="white", label=name, zorder=5)
         else:
             bottom.plot(rows["step"], rows["value"], label=name, markevery=max(1, len(rows) // 12), **look)
     for boundary in boundaries:
@@ -190,7 +190,8 @@ def regularisation(curves: pd.DataFrame, equal: pd.DataFrame, target: float):
     styles = line_styles(arms)
     for arm in arms:
         middle = curves[curves["arm"] == arm].groupby("epoch")[["train_loss", "test_loss"]].median()
-        top.loglog(middle["train_loss"], middle["test_loss"], label=arm, markevery=max(1, len(middle) // 6), **styles[arm])
+        every = max(1, len(middle) // 6)
+        top.loglog(middle["train_loss"], middle["test_loss"], label=arm, markevery=every, **styles[arm])
     top.axvline(target, color="#444444", lw=1, ls=":")
     top.invert_xaxis()
     top.set(xlabel="training loss (nats; training goes to the right)", ylabel="test loss (nats)")
@@ -223,8 +224,9 @@ def races(results: pd.DataFrame, most: int):
         rows = results[results["arm"] == arm]
         shown = rows["steps"].clip(upper=1.3 * most)
         middle = shown.groupby(rows["rate"]).median()
-        axes.loglog(rows["rate"] * 1.04**number, shown, ls="none", marker=look["marker"], color=look["color"], alpha=0.4)
-        axes.loglog(middle.index * 1.04**number, middle, label=arm, **look)
+        aside = 1.04**number
+        axes.loglog(rows["rate"] * aside, shown, ls="none", marker=look["marker"], color=look["color"], alpha=0.4)
+        axes.loglog(middle.index * aside, middle, label=arm, **look)
     axes.axhline(most, color="#444444", lw=1, ls=":")
     rates = sorted(results["rate"].unique())
     axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
