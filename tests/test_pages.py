@@ -35,7 +35,7 @@ def test_claim_table(mini, shown):
     assert markup.count("<tr>") == 4
     assert '<th scope="row" id="claim-T-Sum">' in markup
     assert r"\(1 + 1 = 2\)</span> &amp; more" in markup
-    assert r"&lt;2&gt; &amp; \(x&lt;y\)" in markup
+    assert r'&lt;2&gt; &amp; <span class="math">\(x&lt;y\)</span>' in markup
     assert "interval [0.123, 2], 5 seeds, a &amp; b, full run" in markup
     assert "1 seed, quick run" in markup
     assert '<a href="errata.html#err-4">ERR-4</a>' in markup
@@ -61,7 +61,7 @@ def test_table_shows_rounded_numbers_and_keeps_whole_ones(shown):
     assert "2e-07</td>" in markup
     assert "&lt;b&gt;" in markup
     assert 'aria-label="Losses of a &lt; b &quot;quoted&quot;"' in markup
-    assert r"Losses of \(a &lt; b\)" in markup
+    assert r'Losses of <span class="math">\(a &lt; b\)</span>' in markup
     assert plain.startswith("Losses of $a < b$")
     assert metadata == {
         "bnlab": {"table": "losses", "rows": {"name": ["<b>", "x"], "loss": [0.123456789, 2e-7], "n": [1, 2]}}

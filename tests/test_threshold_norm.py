@@ -15,7 +15,9 @@ def images(seed=0, offset=0.0):
     return x * SCALES.view(1, -1, 1, 1).double() + offset
 
 
-@pytest.mark.parametrize(("where", "chosen"), [("below", [True, False, True, False]), ("above", [False, True, False, True])])
+@pytest.mark.parametrize(
+    ("where", "chosen"), [("below", [True, False, True, False]), ("above", [False, True, False, True])]
+)
 def test_one_side_is_batch_norm_and_the_other_untouched(where, chosen):
     layer, reference, x = ThresholdNorm(4, where).double(), nn.BatchNorm2d(4).double(), images()
     y, expected = layer(x), reference(x)

@@ -41,7 +41,7 @@ ARMS = {
 }
 DEPTH, WIDTH, DROPPED = 2, 100, 0.5  # hidden layers, their units, share dropped (the usual p)
 GROUP = 4  # images whose statistics the noisiest arm takes
-EVERY = 2  # gradient steps between two looks at the test error in a race
+EVERY = 4  # gradient steps between two looks at the test error in a race
 CURVES = {"arm": "name", "seed": "index", "epoch": "passes", "train_loss": "nats", "test_loss": "nats",
           "train_error": "fraction", "test_error": "fraction"}  # fmt: skip
 EQUAL = {"arm": "name", "seed": "index", "epoch": "passes", "gap": "nats", "test_loss": "nats",
@@ -69,15 +69,9 @@ def parts(
 
 
 def curves(
-    dataset: Dataset,
-    images: int,
-    batch_size: int,
-    rate: float,
-    epochs: int,
-    target_loss: float,
-    seeds: Sequence[int],
-    arm: str,
-) -> pd.DataFrame:
+    dataset: Dataset, images: int, batch_size: int, rate: float, epochs: int, target_loss: float,
+    seeds: Sequence[int], arm: str,
+) -> pd.DataFrame:  # fmt: skip
     """Losses and errors after every epoch of one arm, until the training loss is below the target.
 
     Seeds are paired: each has its own training images, initial weights and order, the same in every arm.

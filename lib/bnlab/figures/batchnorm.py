@@ -9,6 +9,8 @@ from bnlab.figures import COLOURS, line_styles
 def channel_distributions(table: pd.DataFrame):
     """Plot the distribution of every channel before, after normalising, and after scaling and shifting.
 
+    The bar in each reaches one standard deviation to both sides of the mean.
+
     Args:
         table: columns ``stage`` (name), ``channel`` (index), ``value`` (pure number).
     """
@@ -19,7 +21,10 @@ def channel_distributions(table: pd.DataFrame):
     figure, panels = plt.subplots(len(stages), 1, figsize=(7, 2.3 * len(stages)), sharex=True)
     for axes, stage in zip(panels, stages, strict=True):
         rows = table[table["stage"] == stage]
-        sns.violinplot(rows, x="channel", y="value", ax=axes, color=COLOURS[4], inner="box", linewidth=1, cut=0)
+        sns.violinplot(rows, x="channel", y="value", ax=axes, color=COLOURS[4], inner=None, linewidth=1, cut=0)
+        by_channel = rows.groupby("channel")["value"]
+        mean, spread = by_channel.mean(), by_channel.std(ddof=0)
+        axes.errorbar(range(len(mean)), mean, spread, fmt="o", color=COLOURS[1], linewidth=2.5, markersize=5)
         axes.axhline(0, color="black", linewidth=0.8, linestyle=":")
         axes.set(title=stage, ylabel="value", xlabel="channel" if axes is panels[-1] else "")
     plt.close(figure)
@@ -63,7 +68,7 @@ def coupling_maps(table: pd.DataFrame, changed: tuple[int, int, int, int]):
 
     channels, images = sorted(table["channel"].unique()), sorted(table["image"].unique())
     seen = np.log10(table["change"][table["change"] > 0])
-    figure, panels = plt.subplots(len(channels), len(images), figsize=(7, 0.7 + 1.8 * len(channels)), squeeze=False)
+    figure, panels = plt.subplots(len(channels), len(images), figsize=(7, 0.6 + 1.45 * len(channels)), squeeze=False)
     for axes, (channel, image) in zip(panels.flat, ((c, i) for c in channels for i in images), strict=True):
         part = table[(table["channel"] == channel) & (table["image"] == image)]
         pixels = part.pivot_table(index="row", columns="column", values="change").to_numpy()
@@ -104,28 +109,6 @@ def gradient_terms(table: pd.DataFrame):
         axes.grid(False)
     bar = figure.colorbar(drawn, ax=panels.ravel().tolist(), shrink=0.8, location="bottom", aspect=40)
     bar.set_label("gradient (loss per unit of $x$ or $y$)")
-    plt.close(figure)
-    return figure
-
-
-def gradient_shares(table: pd.DataFrame):
-    """Plot for each channel which share of the squared gradient is removed by the mean, along the input, and kept.
-
-    Args:
-        table: columns ``channel``, ``part`` (name), ``share`` (fraction).
-    """
-    import matplotlib.pyplot as plt
-
-    parts, channels = list(dict.fromkeys(table["part"])), sorted(table["channel"].unique())
-    figure, axes = plt.subplots(figsize=(7, 3.4))
-    left = np.zeros(len(channels))
-    for part, colour, hatch in zip(parts, (COLOURS[1], COLOURS[5], COLOURS[0]), ("//", "..", ""), strict=True):
-        shares = 100 * table[table["part"] == part].set_index("channel")["share"].loc[channels].to_numpy()
-        axes.barh(channels, shares, left=left, color=colour, hatch=hatch, edgecolor="white", label=part)
-        left = left + shares
-    axes.set(yticks=channels, ylabel="channel", xlabel="share of $\\Vert g\\Vert^2$ (%)", xlim=(0, 100))
-    axes.invert_yaxis()
-    axes.legend(ncols=len(parts), loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=10)
     plt.close(figure)
     return figure
 

@@ -28,7 +28,8 @@ def separable_loss(descent: pd.DataFrame):
         exponent, words = (-1, "$t^{-1}$") if data == "positive margin" else (-1 / 3, "$t^{-1/3}$")
         t = np.array([end / 100, end])
         left.loglog(t, 2 * last * (t / end) ** exponent, color=GREY, ls=":", lw=1.2)
-        left.annotate(words, (t[0], 2 * last * 100**-exponent), (0, 5), textcoords="offset points", color=GREY, ha="center")
+        place = {"xytext": (0, 5), "textcoords": "offset points", "color": GREY, "ha": "center"}
+        left.annotate(words, (t[0], 2 * last * 100**-exponent), **place)
     left.set(xlabel="step $t$", ylabel="logistic loss (nats)")
     right.set(xlabel="step $t$", ylabel="$\\Vert w\\Vert$")
     figure.legend(**BELOW, ncols=2)
@@ -100,7 +101,8 @@ def landscape(values: pd.DataFrame):
         axes.contour(grid.columns, grid.index, grid.to_numpy(), levels=levels, colors="white", linewidths=0.6)
         axes.set(title=panel, xlabel="$w_1$", aspect="equal")
         axes.grid(visible=False)
-        bar = figure.colorbar(shades, ax=axes, orientation="horizontal", shrink=0.85, label="loss (nats)", format="%.2g")
+        below = {"orientation": "horizontal", "shrink": 0.85, "label": "loss (nats)", "format": "%.2g"}
+        bar = figure.colorbar(shades, ax=axes, **below)
         bar.set_ticks(levels[:: max(1, len(levels) // 4)])
     every[0, 0].set_ylabel("$w_2$")
     plt.close(figure)
