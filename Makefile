@@ -5,7 +5,6 @@ PORT ?= 8000
 PAGE := _build/html/book/index.html
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-export PYTHONWARNINGS ?= ignore::SyntaxWarning
 # TORCH_INDEX=<address>: where to take CPU-only builds of torch and torchvision from.
 ifdef TORCH_INDEX
 TORCH_FIRST = $(BIN)/pip install --quiet --index-url "$(TORCH_INDEX)" $$(grep -E '^torch(vision)?==' requirements.txt)
@@ -13,19 +12,26 @@ else
 TORCH_FIRST = :
 endif
 
+# What the pages are made of: make test and make serve build again only when one of these changed.
+SOURCES := _config.yml _toc.yml requirements.txt $(shell find book lib data/recorded -type f \
+  -not -path '*/__pycache__/*' -not -path '*.egg-info/*' -not -path '*/.*' 2>/dev/null)
+
 .PHONY: book test serve bench record outputs clean
 
 book: .venv/installed  ## execute the chapters, build the pages
 	@$(BIN)/jupyter-book build --all -W --keep-going --quiet .
+	@touch _build/.built
 	@echo "The book is built. Open $(CURDIR)/$(PAGE)"
 
-test: .venv/installed  ## lint, unit tests, the notebooks re-executed, the built book in a browser
+_build/.built: $(SOURCES) | .venv/installed
+	@$(MAKE) --no-print-directory book
+
+test: .venv/installed _build/.built  ## lint, unit tests, the notebooks re-executed, the built book in a browser
 	$(BIN)/ruff check .
-	@test -f $(PAGE) || $(MAKE) --no-print-directory book
+	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -q -n auto --dist loadscope --nbval-lax --nbval-current-env tests lib book
 
-serve: .venv/installed  ## show the book on localhost
-	@test -f $(PAGE) || $(MAKE) --no-print-directory book
+serve: _build/.built  ## show the book on localhost
 	@echo "http://localhost:$(PORT)/book/index.html  (Ctrl-C stops)"
 	@$(BIN)/python -m http.server --directory _build/html --bind 127.0.0.1 $(PORT)
 
@@ -33,6 +39,7 @@ bench: .venv/installed  ## timings, each against what a user would write instead
 	$(BIN)/python -m pytest -q benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds -p no:cacheprovider
 
 record: .venv/installed  ## the full-scale runs (hours for some chapters); resumes where it stopped
+	@command -v git >/dev/null || echo "No git here: the provenance of these results will say commit unknown."
 	@for preset in book/presets/paper/*.yml; do $(BIN)/bnlab record $$(basename $$preset .yml) --preset paper || exit; done
 
 outputs: .venv/installed  ## re-execute the notebooks and keep their checked outputs and times, for committing

@@ -135,6 +135,13 @@ def test_ids_of_claims_and_pages_never_vanish():
     assert sorted(claims | pages) == sorted(kept), "add new ids to tests/stable_ids.txt"
 
 
+@by_name
+def test_chapter_is_in_the_ledger_and_in_the_teaching_guide(path):
+    ledger_page = "\n".join(source(cell) for cell in cells(ROOT / "book" / "ledger.ipynb", "code"))
+    assert f'show_chapter("{path.stem[:2]}")' in ledger_page
+    assert path.name in (ROOT / "book" / "teaching.md").read_text(encoding="utf-8")
+
+
 def test_every_page_is_in_the_table_of_contents():
     toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     for path in (ROOT / "book").iterdir():

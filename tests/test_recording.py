@@ -3,6 +3,8 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 import pandas as pd
@@ -335,3 +337,13 @@ def test_annotations_that_are_text_are_read_too():
     module = pytest.importorskip("bnlab.experiments.matrix_products")
     chosen = recording.choose(module.parts, {"size": "10", "products": "[1, 2]"})
     assert (chosen["size"], chosen["products"]) == (10, [1, 2])
+
+
+PRESETS = sorted((Path(__file__).resolve().parents[1] / "book" / "presets").glob("*/*.yml"))
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_the_books_own_presets_fit_their_experiments(path, monkeypatch):
+    monkeypatch.setenv("BNLAB_BOOK", str(path.parents[3]))
+    module = import_module(f"bnlab.experiments.{recording.EXPERIMENTS[path.stem]}")
+    assert recording.choose(module.parts, recording.read_preset(path.stem, path.parent.name))

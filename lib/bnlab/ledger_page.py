@@ -7,7 +7,7 @@ import pandas as pd
 from bnlab import book, ledger, verdicts
 from bnlab.pages import badge, mathematics
 
-COLUMNS = ("Claim", "The document says", "Quick run", "Full scale", "Verdict")
+COLUMNS = ("Claim", "The document says", "Quick run", "Full scale", "We measure", "Verdict")
 
 
 def show_counts() -> None:
@@ -27,18 +27,19 @@ def show_chapter(number: str) -> None:
     body = "".join(_row(known[row["id"]], row, page) for row in rows)
     head = "".join(f'<th scope="col">{name}</th>' for name in COLUMNS)
     plain = "\n".join(f"{row['id']}: {row['verdict']}" for row in rows)
-    _display(f'<table class="bn-claims"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>', plain)
+    table = f'<table class="bn-claims" role="table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    _display(table, plain)
 
 
 def _row(claim: ledger.Claim, row: dict, page: str) -> str:
-    measured = f'<span class="bn-place">{mathematics(row["measured"])}</span>'
+    link = f'<a href="{page}.html#claim-{claim.id}"><code>{claim.id}</code></a>'
+    place = f'<span class="bn-place">{html.escape(claim.document)}, {mathematics(claim.place)}</span>'
+    cells = zip(COLUMNS[1:5], (mathematics(claim.statement), row["quick"], row["full"], mathematics(row["measured"])),
+                ("bn-wide", "", "", "bn-wide"), strict=True)  # fmt: skip
+    body = "".join(f'<td role="cell" class="{wide}" data-label="{name}">{text}</td>' for name, text, wide in cells)
     return (
-        f'<tr id="{claim.id}"><th scope="row"><a href="{page}.html#claim-{claim.id}"><code>{claim.id}</code></a>'
-        f'<span class="bn-place">{html.escape(claim.document)}, {mathematics(claim.place)}</span></th>'
-        f'<td data-label="{COLUMNS[1]}">{mathematics(claim.statement)}</td>'
-        f'<td data-label="{COLUMNS[2]}">{html.escape(row["quick"])}</td>'
-        f'<td data-label="{COLUMNS[3]}">{html.escape(row["full"])}</td>'
-        f'<td data-label="{COLUMNS[4]}">{badge(row["verdict"])}{measured}</td></tr>'
+        f'<tr role="row" id="{claim.id}"><th role="rowheader" scope="row">{link}{place}</th>{body}'
+        f'<td role="cell" data-label="{COLUMNS[5]}">{badge(row["verdict"])}</td></tr>'
     )
 
 

@@ -25,18 +25,18 @@ def claim_table(verdicts: Sequence[ledger.Verdict]) -> None:
     for verdict in verdicts:
         claim = known[verdict.id]
         rows.append(
-            f'<tr><th scope="row" id="claim-{verdict.id}"><code>{verdict.id}</code>'
+            f'<tr role="row"><th role="rowheader" scope="row" id="claim-{verdict.id}"><code>{verdict.id}</code>'
             f'<span class="bn-place">{mathematics(claim.document)}, {mathematics(claim.place)}</span></th>'
-            f'<td data-label="The document says">{mathematics(claim.statement)}{_errata(claim)}</td>'
-            f'<td data-label="We measure">{mathematics(verdict.measured)}{_details(verdict)}</td>'
-            f'<td data-label="Criterion ({claim.kind})">{mathematics(claim.criterion)}</td>'
-            f'<td data-label="Verdict">{badge(verdict.verdict)}</td></tr>'
+            f'<td role="cell" data-label="The document says">{mathematics(claim.statement)}{_errata(claim)}</td>'
+            f'<td role="cell" data-label="We measure">{mathematics(verdict.measured)}{_details(verdict)}</td>'
+            f'<td class="bn-wide" role="cell" data-label="Criterion ({claim.kind})">{mathematics(claim.criterion)}</td>'
+            f'<td role="cell" data-label="Verdict">{badge(verdict.verdict)}</td></tr>'
         )
     head = "".join(
         f'<th scope="col">{name}</th>' for name in ("Claim", "The document says", "We measure", "Criterion", "Verdict")
     )
     _display(
-        f'<table class="bn-claims"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>',
+        f'<table class="bn-claims" role="table"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>',
         "\n".join(f"{v.id}: {v.verdict} ({v.measured})" for v in verdicts),
         as_metadata(verdicts),
     )

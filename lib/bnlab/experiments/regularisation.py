@@ -50,17 +50,9 @@ RACES = {"arm": "name", "rate": "learning rate", "seed": "index", "steps": "grad
 
 
 def parts(
-    dataset: Dataset,
-    images: int,
-    batch_size: int,
-    rate: float,
-    epochs: int,
-    target_loss: float,
-    rates: Sequence[float],
-    steps: int,
-    error: float,
-    seeds: Sequence[int],
-) -> dict[str, Callable[[], pd.DataFrame]]:
+    dataset: Dataset, images: int, batch_size: int, rate: float, epochs: int, target_loss: float,
+    rates: Sequence[float], steps: int, error: float, seeds: Sequence[int],
+) -> dict[str, Callable[[], pd.DataFrame]]:  # fmt: skip
     """One table an arm of regularisation, and one a side of the race, each with the function that makes it."""
     learn = partial(curves, dataset, images, batch_size, rate, epochs, target_loss, seeds)
     run = partial(races, dataset, rates, steps, error, seeds)
@@ -107,8 +99,8 @@ def at_equal_loss(curves: pd.DataFrame, target_loss: float) -> pd.DataFrame:
 
     >>> course = [("a", 0, 1, 0.4, 0.5, 0.1, 0.2), ("a", 0, 2, 0.1, 0.3, 0.0, 0.1)]
     >>> row = at_equal_loss(table(course, CURVES), 0.2).iloc[0]
-    >>> round(row["test_loss"], 12), round(row["gap"], 12), row["epoch"]
-    (0.4, 0.2, 1.5)
+    >>> [round(float(row[name]), 12) for name in ("test_loss", "gap", "epoch")]
+    [0.4, 0.2, 1.5]
     """
     rows = []
     for (arm, seed), run in curves.groupby(["arm", "seed"], sort=False):
@@ -123,6 +115,12 @@ def at_equal_loss(curves: pd.DataFrame, target_loss: float) -> pd.DataFrame:
         epoch, test_loss, test_error = (1 - share) * pair[0] + share * pair[1]
         rows.append((arm, seed, epoch, test_loss - target_loss, test_loss, test_error))
     return table(rows, EQUAL)
+
+
+def at_levels(curves: pd.DataFrame, target_loss: float) -> pd.DataFrame:
+    """`at_equal_loss` at the target and at 24 higher training losses, up to 30 times it, with column ``train_loss``."""
+    levels = [target_loss, *np.geomspace(target_loss, 30 * target_loss, 25)[1:]]
+    return pd.concat([at_equal_loss(curves, level).assign(train_loss=level) for level in levels], ignore_index=True)
 
 
 def races(

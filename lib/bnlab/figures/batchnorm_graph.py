@@ -6,28 +6,28 @@ import pandas as pd
 from bnlab.figures import COLOURS
 
 BACKWARD = COLOURS[1]
-NODES = {"x": (1.1, 2.0), "mean": (4.3, 3.5), "variance": (4.3, 0.5), "x_hat": (7.2, 2.0), "y": (9.6, 2.0)}
+NODES = {"x": (0.9, 2.0), "mean": (4.4, 3.7), "variance": (4.4, 0.3), "x_hat": (7.4, 2.0), "y": (10.0, 2.0)}
 WORDS = {"x": "$x_i$", "mean": "$\\mu_B$", "variance": "$\\sigma_B^2$", "x_hat": "$\\hat x_i$", "y": "$y_i$"}
 PATHS = [("x", "mean"), ("x", "variance"), ("mean", "variance"), ("x", "x_hat"), ("mean", "x_hat"),
          ("variance", "x_hat"), ("x_hat", "y")]  # fmt: skip
-FORWARD_WORDS = {
-    ("x", "mean"): ("mean", (1.9, 3.1)),
-    ("x", "variance"): ("mean square of\n$x_i - \\mu_B$", (1.5, 0.6)),
-    ("mean", "x_hat"): ("subtract", (6.4, 3.1)),
-    ("variance", "x_hat"): ("divide by $\\sqrt{\\sigma_B^2 + \\epsilon}$", (6.9, 0.75)),
-    ("x_hat", "y"): ("$\\gamma\\hat x_i + \\beta$", (8.45, 2.4)),
+FORWARD_WORDS = {  # text beside an edge, and where its middle stands
+    ("x", "mean"): ("mean", (1.9, 3.2)),
+    ("x", "variance"): ("mean of\n$(x_i - \\mu_B)^2$", (1.6, 0.6)),
+    ("mean", "x_hat"): ("subtract", (6.7, 3.15)),
+    ("variance", "x_hat"): ("divide by\n$\\sqrt{\\sigma_B^2 + \\epsilon}$", (6.9, 0.7)),
+    ("x_hat", "y"): ("$\\gamma\\hat x_i + \\beta$", (8.75, 2.45)),
 }
 BACKWARD_WORDS = {
-    ("x", "mean"): ("③ $\\frac{1}{m}\\,\\frac{\\partial L}{\\partial\\mu_B}$", (1.9, 3.15)),
-    ("x", "variance"): ("② $\\frac{2(x_i-\\mu_B)}{m}\\,\\frac{\\partial L}{\\partial\\sigma_B^2}$", (1.55, 0.65)),
-    ("mean", "variance"): ("sums\nto 0", (3.75, 1.35)),
+    ("x", "mean"): ("③ $\\frac{1}{m}\\frac{\\partial L}{\\partial\\mu_B}$", (1.8, 3.35)),
+    ("x", "variance"): ("② $\\frac{2(x_i-\\mu_B)}{m}\\frac{\\partial L}{\\partial\\sigma_B^2}$", (1.45, 0.55)),
+    ("mean", "variance"): ("sums\nto 0", (5.0, 1.35)),
     ("x", "x_hat"): (
-        "① $\\frac{1}{\\sqrt{\\sigma_B^2+\\epsilon}}\\,\\frac{\\partial L}{\\partial\\hat x_i}$",
-        (2.75, 2.42),
+        "① $\\frac{1}{\\sqrt{\\sigma_B^2+\\epsilon}}\\frac{\\partial L}{\\partial\\hat x_i}$",
+        (3.0, 2.0),
     ),
-    ("mean", "x_hat"): ("$\\frac{\\partial L}{\\partial\\mu_B}$", (6.25, 3.15)),
-    ("variance", "x_hat"): ("$\\frac{\\partial L}{\\partial\\sigma_B^2}$", (6.35, 0.8)),
-    ("x_hat", "y"): ("$\\gamma\\,\\frac{\\partial L}{\\partial y_i}$", (8.45, 2.5)),
+    ("mean", "x_hat"): ("$\\frac{\\partial L}{\\partial\\mu_B}$", (6.55, 3.3)),
+    ("variance", "x_hat"): ("$\\frac{\\partial L}{\\partial\\sigma_B^2}$", (6.6, 0.7)),
+    ("x_hat", "y"): ("$\\gamma\\frac{\\partial L}{\\partial y_i}$", (8.75, 2.55)),
 }
 
 
@@ -35,22 +35,23 @@ def computation_graph():
     """Draw the graph of the forward pass, and the same graph run backwards with the derivative on every edge."""
     import matplotlib.pyplot as plt
 
-    figure, panels = plt.subplots(2, 1, figsize=(7, 6.8))
+    figure, panels = plt.subplots(2, 1, figsize=(7, 7.2))
     for axes, words, backward in zip(panels, (FORWARD_WORDS, BACKWARD_WORDS), (False, True), strict=True):
-        axes.set(xlim=(0.3, 10.4), ylim=(-0.1, 4.3))
+        axes.set(xlim=(0.2, 10.6), ylim=(-0.5, 4.4))
         axes.axis("off")
         for path in PATHS:
-            ends = [NODES[name] for name in path]
-            look = {"arrowstyle": "<|-" if backward else "-|>", "shrinkA": 21, "shrinkB": 21, "linewidth": 1.5,
-                    "color": BACKWARD if backward else "black", "linestyle": "--" if backward else "-"}  # fmt: skip
-            axes.annotate("", ends[1], ends[0], arrowprops=look)
-            if path in words:
-                text, place = words[path]
-                axes.text(*place, text, ha="center", va="center", fontsize=15 if backward and "frac" in text else 11)
+            look = {"arrowstyle": "<|-" if backward else "-|>", "shrinkA": 23, "shrinkB": 23, "linewidth": 1.6,
+                    "color": BACKWARD if backward else "black", "linestyle": "--" if backward else "-",
+                    "mutation_scale": 16}  # fmt: skip
+            axes.annotate("", NODES[path[1]], NODES[path[0]], arrowprops=look)
+        for text, place in words.values():
+            ground = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+            axes.text(*place, text, ha="center", va="center", fontsize=21 if "frac" in text else 13, bbox=ground)
         for name, place in NODES.items():
-            box = {"boxstyle": "circle,pad=0.35", "facecolor": "#f0f0f0", "edgecolor": "black"}
-            axes.text(*place, WORDS[name], ha="center", va="center", fontsize=14, bbox=box)
-        axes.set_title("backward: the chain rule" if backward else "forward: one channel", loc="left")
+            box = {"boxstyle": "circle,pad=0.3", "facecolor": "#f0f0f0", "edgecolor": "black"}
+            axes.text(*place, WORDS[name], ha="center", va="center", fontsize=17, bbox=box)
+        title = "backward: the chain rule, against the arrows" if backward else "forward: one channel"
+        axes.set_title(title, loc="left", fontsize=14)
     plt.close(figure)
     return figure
 

@@ -82,7 +82,7 @@ def filters(weights: pd.DataFrame, biases: pd.DataFrame):
     import matplotlib.pyplot as plt
 
     versions, count = list(dict.fromkeys(weights["version"])), weights["filter"].nunique()
-    figure, every = plt.subplots(len(versions), count, figsize=(7, 1.7 * len(versions)), squeeze=False)
+    figure, every = plt.subplots(len(versions), count, figsize=(7, 1.4 * len(versions)), squeeze=False)
     limit = weights["weight"].abs().max()
     for version, line in zip(versions, every, strict=True):
         for number, axes in enumerate(line):
@@ -115,7 +115,9 @@ def mismatch(runs: pd.DataFrame, decay: float):
     for number, ((schedule, m), (name, look)) in enumerate(zip(cases, looks.items(), strict=True)):
         part = rows[(rows["schedule"] == schedule) & (rows["m"] == m)].dropna(subset=["mismatch"])
         stats = part.groupby("stage")["mismatch"].quantile([0.25, 0.5, 0.75]).unstack()
-        if len(stats):
+        if stats.empty:  # every run diverged
+            axes.plot([], [], label=name, **look)
+        else:
             bars = [stats[0.5] - stats[0.25], stats[0.75] - stats[0.5]]
             axes.errorbar(stats.index + 0.04 * number, stats[0.5], bars, capsize=3, label=name, **look)
     axes.axhline(0.01, color="#444444", lw=1, ls=":")
@@ -160,12 +162,14 @@ def spread(logits: pd.DataFrame):
         logits: columns ``mode`` ("train" or "eval"), ``class``, ``logit``.
     """
     import matplotlib.pyplot as plt
-    import seaborn as sns
 
     figure, axes = plt.subplots(figsize=(7, 3.8))
     train, fixed = (logits[logits["mode"] == mode] for mode in ("train", "eval"))
     order = list(dict.fromkeys(logits["class"]))
-    sns.boxplot(train, x="class", y="logit", order=order, color="#A9CBE3", fliersize=2, ax=axes)
+    axes.boxplot([train.loc[train["class"] == name, "logit"] for name in order], positions=range(len(order)),
+                 widths=0.6, patch_artist=True, boxprops={"facecolor": "#A9CBE3"}, medianprops={"color": "black"},
+                 flierprops={"markersize": 2})  # fmt: skip
+    axes.set_xticks(range(len(order)), [str(name) for name in order], rotation=30 if max(map(len, order)) > 3 else 0)
     values = fixed.drop_duplicates("class").set_index("class").loc[order, "logit"]
     axes.plot(np.arange(len(order)), values, "D", color=COLOURS[1], label="eval mode: the same every time", zorder=5)
     axes.plot([], [], "s", color="#A9CBE3", markersize=9, label="train mode, among random batch-mates")
@@ -175,28 +179,28 @@ def spread(logits: pd.DataFrame):
     return figure
 
 
-def regularisation(curves: pd.DataFrame, equal: pd.DataFrame, target: float):
-    """Plot test loss against training loss as runs proceed (medians), and the gap of every run at one training loss.
+def regularisation(levels: pd.DataFrame, target: float):
+    """Plot test loss at equal training loss (medians over seeds), and the gap of every run at one training loss.
 
     Args:
-        curves: tables ``curves_...`` of `bnlab.experiments.regularisation`, together.
-        equal: its `at_equal_loss`.
-        target: the training loss there.
+        levels: `at_equal_loss` of `bnlab.experiments.regularisation` at several levels, with the column ``train_loss``;
+            a level that not every run of an arm reached is left out of its curve.
+        target: the level of the lower panel.
     """
     import matplotlib.pyplot as plt
 
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(7, 8), height_ratios=(1.1, 1))
-    arms = list(dict.fromkeys(curves["arm"]))
+    arms = list(dict.fromkeys(levels["arm"]))
     styles = line_styles(arms)
     for arm in arms:
-        middle = curves[curves["arm"] == arm].groupby("epoch")[["train_loss", "test_loss"]].median()
-        every = max(1, len(middle) // 6)
-        top.loglog(middle["train_loss"], middle["test_loss"], label=arm, markevery=every, **styles[arm])
+        wide = levels[levels["arm"] == arm].pivot_table(index="train_loss", columns="seed", values="test_loss")
+        middle = wide.dropna().median(axis=1)
+        top.loglog(middle.index, middle, label=arm, markevery=max(1, len(middle) // 6), **styles[arm])
     top.axvline(target, color="#444444", lw=1, ls=":")
     top.invert_xaxis()
     top.set(xlabel="training loss (nats; training goes to the right)", ylabel="test loss (nats)")
     top.legend(fontsize=10, ncols=2)
-    table = equal.pivot_table(index="seed", columns="arm", values="gap")
+    table = levels[levels["train_loss"] == target].pivot_table(index="seed", columns="arm", values="gap", dropna=False)
     places = [arm for arm in arms if arm in table]
     for _, row in table.iterrows():
         bottom.plot(row[places].to_numpy(), np.arange(len(places)), "-", color="#BBBBBB", lw=1)
