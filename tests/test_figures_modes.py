@@ -63,8 +63,13 @@ def test_spectrum_and_patches_are_those_given():
 
 
 def test_two_signs_keep_runs_apart_from_laws():
-    rows = [(form, x, n, 2.0 * value, value) for form, sign in (("printed", 1), ("corrected", -1))
-            for x in FOUR[1:] for n in range(5) for value in [(1 + sign * x) ** n]]
+    rows = [
+        (form, x, n, 2.0 * value, value)
+        for form, sign in (("printed", 1), ("corrected", -1))
+        for x in FOUR[1:]
+        for n in range(5)
+        for value in [(1 + sign * x) ** n]
+    ]
     table = pd.DataFrame(rows, columns=["form", "eigenvalue", "n", "measured", "law"])
     figure = readable(modes.two_signs(table))
     for axes, sign in zip(figure.axes, (1, -1), strict=True):

@@ -23,8 +23,11 @@ def test_direction_against_explicit_loops(norm, span):
         for m in range(positions):
             for k in range(channels * z):
                 block = patches[b, :, m] if span == "patch" else patches[b, k // z * z : k // z * z + z, m]
-                power = {"l2": (block**2).sum(), "l1": block.abs().sum(),
-                         "l1_squared": block.abs().sum() ** 2 / len(block)}[norm]
+                power = {
+                    "l2": (block**2).sum(),
+                    "l1": block.abs().sum(),
+                    "l1_squared": block.abs().sum() ** 2 / len(block),
+                }[norm]
                 expected[:, k] += errors[b, :, m] * patches[b, k, m] / power
     torch.testing.assert_close(nlms_gradient(patches, errors, channels, norm, span, 0.0), expected)
 

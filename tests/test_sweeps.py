@@ -90,8 +90,9 @@ def test_another_key_is_another_sweep(tmp_path, threads):
 
 
 def test_a_failing_point_is_a_row_and_is_tried_again(tmp_path, threads):
-    found = sweeps.sweep(sweeps.grid(x=[1, 2, 3]), fails_at_two, key="k", folder=tmp_path, executor=threads,
-                         progress=False)
+    found = sweeps.sweep(
+        sweeps.grid(x=[1, 2, 3]), fails_at_two, key="k", folder=tmp_path, executor=threads, progress=False
+    )
     row = found[found["x"] == 2]
     assert len(row) == 1
     assert row["status"].item() == "failed: cannot allocate 9 GiB"
@@ -107,10 +108,12 @@ def test_a_point_that_kills_its_worker_is_a_row_and_its_neighbours_finish():
 
 
 def test_killed_in_the_middle_it_keeps_what_was_finished(tmp_path):
-    script = ("import sys; sys.path.insert(0, sys.argv[2])\n"
-              "from pathlib import Path\nfrom bnlab import sweeps\nimport test_sweeps\n"
-              "if __name__ == '__main__':\n"
-              "    sweeps.sweep(sweeps.grid(x=list(range(40))), test_sweeps.slow, key='k', folder=Path(sys.argv[1]))\n")
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[2])\n"
+        "from pathlib import Path\nfrom bnlab import sweeps\nimport test_sweeps\n"
+        "if __name__ == '__main__':\n"
+        "    sweeps.sweep(sweeps.grid(x=list(range(40))), test_sweeps.slow, key='k', folder=Path(sys.argv[1]))\n"
+    )
     (tmp_path / "run.py").write_text(script)
     command = [sys.executable, str(tmp_path / "run.py"), str(tmp_path / "kept"), str(Path(__file__).parent)]
     child = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
@@ -122,8 +125,9 @@ def test_killed_in_the_middle_it_keeps_what_was_finished(tmp_path):
     whole = list((tmp_path / "kept").glob("[!.]*.csv.gz"))
     assert 2 <= len(whole) < 40
     with ThreadPoolExecutor(8) as pool:
-        found = sweeps.sweep(sweeps.grid(x=list(range(40))), table, key="k", folder=tmp_path / "kept", executor=pool,
-                             progress=False)
+        found = sweeps.sweep(
+            sweeps.grid(x=list(range(40))), table, key="k", folder=tmp_path / "kept", executor=pool, progress=False
+        )
     assert (found["status"] == "ok").all()
     assert len(found) == 80
 

@@ -122,9 +122,7 @@ def copy_recorded(app, error) -> None:
     source = Path(app.srcdir) / "data" / "recorded"
     if error or app.builder.format != "html" or not source.is_dir():
         return
-    for path in source.glob("*/*"):
-        if path.name.startswith("."):
-            continue
+    for path in source.glob("[0-9][0-9]/[!.]*"):  # not the parts of a recording under way
         target = Path(app.outdir) / "recorded" / path.parent.name / recorded_name(path.name)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)

@@ -103,9 +103,7 @@ def initial_scales(
     for seed in seeds:
         for exponent in exponents:
             for arm, (norm, last) in ARMS.items():
-                found = scaled_run(
-                    dataset, norm, exponent, last, seed, learning_rate, learning_rate, steps, batch_size
-                )
+                found = scaled_run(dataset, norm, exponent, last, seed, learning_rate, learning_rate, steps, batch_size)
                 rows.append((arm, exponent, seed, *found))
     return table(rows, {"arm": "name", "exponent": "powers of 2", "seed": "number"} | MEASURED)
 

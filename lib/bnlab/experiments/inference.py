@@ -89,7 +89,15 @@ def parts(
         "mismatch_constant": lambda: runs([middle], decays, numbers, "constant"),
         "tracks": lambda: tracks(dataset, training_images, stage_rates, stage_steps, middle, decays, seed),
         **regularisation.parts(
-            dataset, gap_images, gap_batch_size, gap_rate, gap_epochs, target_loss, race_rates, race_steps, race_error,
+            dataset,
+            gap_images,
+            gap_batch_size,
+            gap_rate,
+            gap_epochs,
+            target_loss,
+            race_rates,
+            race_steps,
+            race_error,
             numbers,
         ),
     }

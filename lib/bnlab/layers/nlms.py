@@ -139,9 +139,7 @@ class NlmsConv2d(nn.Conv2d):
             drawn = torch.randn(errors.shape, generator=self.generator, dtype=torch.float32)
             noisy = errors + self.noise * errors.std() * drawn.to(errors)
         if self.norm == "none":
-            return torch.nn.grad.conv2d_weight(
-                x, self.weight.shape, noisy, self.stride, self.padding, self.dilation
-            )
+            return torch.nn.grad.conv2d_weight(x, self.weight.shape, noisy, self.stride, self.padding, self.dilation)
         patches = unroll(x, self.kernel_size, self.stride, self.padding, self.dilation)  # (B, K, M)
         direction = nlms_gradient(
             patches, noisy.flatten(2), x.shape[1], self.norm, self.span, self.regulariser
