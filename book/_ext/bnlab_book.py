@@ -175,6 +175,7 @@ class ApiReference(SphinxDirective):
 def setup(app) -> dict:
     """Connect to Sphinx; after myst-nb (priority 500) has made its configuration."""
     app.add_directive("bnlab-api", ApiReference)
+    app.set_html_assets_policy("always")  # the ledger's formulas stand in computed HTML, which Sphinx does not see
     app.connect("builder-inited", prepare_cache, priority=600)
     app.connect("env-get-outdated", outdated)
     app.connect("env-updated", refuse_missing_verdicts)

@@ -1,6 +1,15 @@
-// A region that scrolls sideways must be reachable by keyboard (WCAG 2.1.1): long code lines and wide tables.
-document.addEventListener("DOMContentLoaded", () => {
-  for (const region of document.querySelectorAll(".highlight pre, .cell_output .output, div.math, .table-wrapper")) {
+// A region that scrolls sideways must be reachable by keyboard (WCAG 2.1.1): long code lines, wide tables, long formulas.
+// Which ones scroll is known only when the formulas are typeset, and changes with the width of the window.
+const SCROLLING = ".highlight pre, .cell_output .output, div.math, .table-wrapper, mjx-container";
+
+function reachByKeyboard() {
+  for (const region of document.querySelectorAll(SCROLLING)) {
     if (region.scrollWidth > region.clientWidth) region.tabIndex = 0;
   }
+}
+
+window.addEventListener("load", () => {
+  reachByKeyboard();
+  window.MathJax?.startup?.promise?.then(reachByKeyboard);
 });
+window.addEventListener("resize", reachByKeyboard);

@@ -21,17 +21,7 @@ MOST_ROWS = 60
 def claim_table(verdicts: Sequence[ledger.Verdict]) -> None:
     """Display the chapter's claim table: the document says / we measure / criterion / verdict, one card a claim."""
     known = ledger.claims()
-    rows = []
-    for verdict in verdicts:
-        claim = known[verdict.id]
-        rows.append(
-            f'<tr role="row"><th role="rowheader" scope="row" id="claim-{verdict.id}"><code>{verdict.id}</code>'
-            f'<span class="bn-place">{mathematics(claim.document)}, {mathematics(claim.place)}</span></th>'
-            f'<td role="cell" data-label="The document says">{mathematics(claim.statement)}{_errata(claim)}</td>'
-            f'<td role="cell" data-label="We measure">{mathematics(verdict.measured)}{_details(verdict)}</td>'
-            f'<td class="bn-wide" role="cell" data-label="Criterion ({claim.kind})">{mathematics(claim.criterion)}</td>'
-            f'<td role="cell" data-label="Verdict">{badge(verdict.verdict)}</td></tr>'
-        )
+    rows = [_claim_row(known[verdict.id], verdict) for verdict in verdicts]
     head = "".join(
         f'<th scope="col">{name}</th>' for name in ("Claim", "The document says", "We measure", "Criterion", "Verdict")
     )
@@ -101,6 +91,20 @@ def _json(column: pd.Series) -> list:
         None if gone else str(value) if value in (math.inf, -math.inf) else value
         for value, gone in zip(values, missing, strict=True)
     ]
+
+
+def _claim_row(claim: ledger.Claim, verdict: ledger.Verdict) -> str:
+    cells = {
+        "The document says": mathematics(claim.statement) + _errata(claim),
+        "We measure": mathematics(verdict.measured) + _details(verdict),
+        f"Criterion ({claim.kind})": mathematics(claim.criterion),
+    }
+    wide = "".join(f'<td class="bn-wide" role="cell" data-label="{name}">{text}</td>' for name, text in cells.items())
+    return (
+        f'<tr role="row"><th role="rowheader" scope="row" id="claim-{verdict.id}"><code>{verdict.id}</code>'
+        f'<span class="bn-place">{mathematics(claim.document)}, {mathematics(claim.place)}</span></th>{wide}'
+        f'<td role="cell" data-label="Verdict">{badge(verdict.verdict)}</td></tr>'
+    )
 
 
 def _plain(text: str) -> str:
