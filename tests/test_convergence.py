@@ -103,9 +103,17 @@ def test_standardised_features():
     Z, mean, scale = convergence.standardise(X)
     assert Z[:, :3].mean(0).abs().max() < 1e-9
     assert np.abs(Z[:, :3].numpy().std(0) - 1).max() < 1e-9
-    assert (Z[:, 3] == 0).all()  # 0.1 has no exact binary form: its rounding must not become a feature
+    assert (Z[:, 3] == 0).all()
     assert scale[3] == 1
     assert torch.allclose(Z[:, :3] * scale[:3] + mean[:3], X[:, :3])
+
+
+@pytest.mark.parametrize("value", [0.1, 1e6 + 0.1, -1e-30])
+@pytest.mark.parametrize("rows", [3, 7, 49, 1000])
+def test_rounding_of_a_constant_feature_does_not_become_one(value, rows):
+    Z, _, scale = convergence.standardise(torch.full((rows, 1), value, dtype=torch.float64))
+    assert (Z == 0).all()
+    assert scale == 1
 
 
 def test_normalised_step_is_the_gradient_by_finite_differences():

@@ -58,6 +58,9 @@ def test_sweep_tells_divergence_slowness_and_success_apart(sweep):
         assert not (huge["last"] < 1).any()
         assert (huge["iterations"] == np.inf).all()
         assert (huge["times_bound"] > 1).all()
+    X, y = ols.design(4, ols.feature_scales(4), 0)
+    top = torch.linalg.eigvalsh(convergence.least_squares(X - X.mean(0), y).H)[-1].item()
+    assert runs.loc[(ols.PLAIN, 0.1, 0), "times_bound"] == pytest.approx(0.1 * top / 2)
     normalised = runs.loc[ols.AFTER]
     assert (normalised["times_bound"] < 1).all()
     assert (normalised["last"] < 1).all()

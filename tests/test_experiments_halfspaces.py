@@ -55,6 +55,7 @@ def test_gdnp_stays_below_the_bound_and_above_the_printed_one():
     aligned = seen[seen["case"] == "slowest direction missing in u"]
     assert (aligned["squared"] ** 0.5 > aligned["printed"]).any()
     few = runs[(runs["case"] == "few bisections") & (runs["bisections"] == 4)]
+    assert few["error"].iloc[0] == pytest.approx((0.25 * 32 / 2**5) ** 2)  # sup phi'' = 1/4, interval (-16, 16)
     assert few["squared"].iloc[-1] > 1e3 * runs[runs["case"] == "random classes"]["squared"].min()
 
 

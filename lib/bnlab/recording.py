@@ -21,7 +21,14 @@ from bnlab import book, parameters, recorded
 from bnlab.literals import plain_yaml
 
 # Chapter -> the module of bnlab.experiments that records it.
-EXPERIMENTS = {"01": "batch_sizes", "04": "natural_modes", "12": "tangent_kernels", "16": "matrix_products"}
+EXPERIMENTS = {
+    "01": "batch_sizes",
+    "02": "inference",
+    "04": "natural_modes",
+    "11": "decoupling",
+    "12": "tangent_kernels",
+    "16": "matrix_products",
+}
 
 
 class RecordingError(RuntimeError):

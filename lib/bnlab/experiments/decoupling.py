@@ -22,7 +22,7 @@ from bnlab.training import evaluate, train
 ARMS = {"none": ("none", False), "BN": ("batch", False), "BN, last layer scaled too": ("batch", True)}
 
 # Images over which Batch Normalization's statistics are taken before testing.
-CALIBRATION = 512
+CALIBRATION = 128
 
 # Columns of every training run.
 MEASURED = {

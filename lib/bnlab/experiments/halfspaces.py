@@ -181,6 +181,15 @@ def straightness(steps: np.ndarray, excess: np.ndarray, least: float = 1e-12) ->
     return float(np.polyfit(x, y, 1)[0]), float(np.corrcoef(x, y)[0, 1] ** 2)
 
 
+def line_fits(runs: pd.DataFrame) -> pd.Series:
+    """R^2 of `straightness` by seed, where the line falls; 0 where it does not."""
+    fits = {}
+    for seed, run in runs.groupby("seed"):
+        slope, r_squared = straightness(run["step"].to_numpy(), run["excess"].to_numpy())
+        fits[seed] = r_squared if slope < 0 else 0.0
+    return pd.Series(fits, name="R^2")
+
+
 def stochastic_gdnp(dimension: int, steps: int, batch: int, seeds: Sequence[int]) -> pd.DataFrame:
     """GDNP with a fresh mini-batch's S, u and gradients at each step: the population's excess loss on the way."""
     rows = []

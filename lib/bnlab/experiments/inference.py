@@ -38,10 +38,10 @@ TRACK_UNITS = {"step": "gradient steps", "series": "name", "value": "standard de
 def parts(
     dataset: Dataset,
     training_images: int = 256,
-    compared_images: int = 128,
+    compared_images: int = 64,
     stage_rates: Sequence[float] = (0.3, 0.03, 0.003),
     stage_steps: int = 40,
-    batch_sizes: Sequence[int] = (4, 16, 64),
+    batch_sizes: Sequence[int] = (4, 16, 48),
     decays: Sequence[float] = (0.9, 0.99),
     gap_images: int = 200,
     gap_batch_size: int = 16,
