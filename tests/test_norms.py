@@ -26,6 +26,8 @@ def test_amplify_and_suppress_are_named_by_what_they_do():
     assert below == {
         "amplify": "below",
         "suppress": "above",
+        "amplify_variance": "below",
+        "suppress_variance": "above",
         "amplify_literal": "above",
         "suppress_literal": "below",
     }

@@ -2,7 +2,8 @@
 
 An experiment module offers ``parts(...)``: the chapter's tables by name, each with the function that makes it. A part
 is kept as soon as it is finished, so a recording killed at any moment loses at most the part in flight, and running it
-again goes on from there to the same numbers (key: parameters, library source, data checksum).
+again goes on from there to the same numbers (key: parameters, library source, data checksum). An experiment of many
+single runs takes a ``folder`` besides, and keeps each of them there.
 """
 
 import hashlib
@@ -25,6 +26,7 @@ EXPERIMENTS = {
     "01": "batch_sizes",
     "02": "inference",
     "04": "natural_modes",
+    "06": "channel_norms",
     "11": "decoupling",
     "12": "tangent_kernels",
     "16": "matrix_products",
@@ -85,6 +87,8 @@ def record(
         print(f"chapter {number}: the result that is there is damaged, it is recorded again.")
     partial = folder / ".partial" / f"{number}-{key[:16]}"
     try:
+        if "folder" in inspect.signature(module.parts).parameters:  # it keeps single runs as well
+            arguments["folder"] = folder / ".partial" / "runs"
         done = finish(module.parts(**arguments, device=where), partial)
     except ValueError as error:
         raise RecordingError(f"chapter {number}: {error}") from None
@@ -180,7 +184,7 @@ def choose(experiment: Callable, values: Mapping[str, object]) -> dict[str, obje
         ParameterError: an unknown name, a wrong type, or an argument without value.
     """
     signature = inspect.signature(experiment).parameters
-    declared = {name: argument for name, argument in signature.items() if name != "device"}
+    declared = {name: argument for name, argument in signature.items() if name not in ("device", "folder")}
     extra = {"size"} if "dataset" in declared else set()
     for name in values:
         if name not in declared and name not in extra:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 import torch
@@ -15,7 +15,21 @@ from bnlab.datasets import Dataset
 # call a mini-batch loss above 1e3 diverged; our small networks guess at ln 10 = 2.3).
 DIVERGED = 1e3
 
-Measurement = Callable[[nn.Module], float]
+# A number, or several by name that one look at the model gives together.
+Measurement = Callable[[nn.Module], float | Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One network and what training needs to know of it alone: the arguments of `train` by the same names."""
+
+    model: nn.Module
+    generator: torch.Generator
+    learning_rate: float
+    other_learning_rate: float | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
+    adjust: Callable[[nn.Module, int], None] | None = None
+    measurements: Mapping[str, Measurement] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,6 +55,8 @@ def train(
     other_learning_rate: float | None = None,
     momentum: float = 0.0,
     weight_decay: float = 0.0,
+    rates: Mapping[str, float] | None = None,
+    adjust: Callable[[nn.Module, int], None] | None = None,
     record_at: Iterable[int] = (),
     measurements: Mapping[str, Measurement] | None = None,
 ) -> TrainingRun:
@@ -56,16 +72,20 @@ def train(
         other_learning_rate: of all parameters but convolution weights (Chai et al. 2020, Sec. 3.3: 0.1).
         momentum: heavy-ball momentum, PyTorch's form.
         weight_decay: L2 coefficient, PyTorch's form.
+        rates: rates of their own for the parameters whose names begin so, {"fc": 0.01}; 0 freezes them.
+        adjust: called as ``adjust(model, step)`` after each backward pass, before the update; may change gradients.
         record_at: steps after which to record; the last step is always recorded.
-        measurements: named functions of the model, called at every recorded step in eval mode, without gradients.
+        measurements: named functions of the model, called at every recorded step in eval mode, without gradients; one
+            that returns a mapping adds a column for each of its names.
 
     Raises:
-        ValueError: a rate, a number of steps or a batch size that is not positive.
+        ValueError: a rate, a number of steps or a batch size that is not positive; in ``rates`` a beginning that no
+            parameter's name has.
     """
     _require_positive(learning_rate=learning_rate, steps=steps, batch_size=batch_size)
     if other_learning_rate is not None:
         _require_positive(other_learning_rate=other_learning_rate)
-    groups = parameter_groups(model, learning_rate, other_learning_rate)
+    groups = parameter_groups(model, learning_rate, other_learning_rate, rates)
     optimiser = torch.optim.SGD(groups, lr=learning_rate, momentum=momentum, weight_decay=weight_decay)
     wanted, rows, diverged = {*record_at, steps}, [], False
     batches = _endless(dataset, batch_size, generator)
@@ -77,8 +97,10 @@ def train(
             rows.append({"step": 0, "loss": loss.item(), **measure(model, measurements)})
         diverged = not math.isfinite(loss.item()) or loss.item() > DIVERGED
         if not diverged:
-            optimiser.zero_grad(set_to_none=True)
+            model.zero_grad(set_to_none=True)  # not the optimiser's: frozen parameters are in none of its groups
             loss.backward()
+            if adjust is not None:
+                adjust(model, step)
             optimiser.step()
         if diverged or step in wanted:
             rows.append({"step": step, "loss": loss.item(), **measure(model, measurements)})
@@ -87,14 +109,39 @@ def train(
     return TrainingRun(pd.DataFrame(rows), diverged)
 
 
-def parameter_groups(model: nn.Module, learning_rate: float, others: float | None = None) -> list[dict]:
-    """Split parameters: convolution weights at one rate, all the rest at ``others`` (the same rate if None)."""
-    swept = [m.weight for m in model.modules() if isinstance(m, nn.Conv2d)] if others is not None else []
-    chosen = {id(parameter) for parameter in swept}
-    rest = [parameter for parameter in model.parameters() if id(parameter) not in chosen]
-    rest_rate = learning_rate if others is None else others
-    groups = [{"params": swept, "lr": learning_rate}, {"params": rest, "lr": rest_rate}]
-    return [group for group in groups if group["params"]]
+def parameter_groups(
+    model: nn.Module, learning_rate: float, others: float | None = None, rates: Mapping[str, float] | None = None
+) -> list[dict]:
+    """Split parameters by their rate, as an optimiser of torch takes them; those of rate 0 are in no group."""
+    by_rate: dict[float, list] = {}
+    for name, rate in parameter_rates(model, learning_rate, others, rates).items():
+        if rate > 0:
+            by_rate.setdefault(rate, []).append(model.get_parameter(name))
+    return [{"params": params, "lr": rate} for rate, params in by_rate.items()]
+
+
+def parameter_rates(
+    model: nn.Module, learning_rate: float, others: float | None = None, rates: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """Give every parameter's learning rate by its name.
+
+    Convolution weights have ``learning_rate``, all the rest ``others`` (the same rate if None), except where a name
+    begins with one of ``rates``.
+
+    Raises:
+        ValueError: a rate that is negative or not finite, or a beginning that no parameter's name has.
+    """
+    swept = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.Conv2d)}
+    rest = learning_rate if others is None else others
+    found = {name: learning_rate if name in swept else rest for name, _ in model.named_parameters()}
+    for beginning, rate in (rates or {}).items():
+        names = [name for name in found if name.startswith(beginning)]
+        if not names:
+            raise ValueError(f"rates: no parameter's name begins with {beginning!r}; there are {', '.join(found)}.")
+        if not (isinstance(rate, int | float) and math.isfinite(rate) and rate >= 0):
+            raise ValueError(f"rates: {beginning} = {rate!r} must be a finite number, 0 to freeze.")
+        found.update(dict.fromkeys(names, rate))
+    return found
 
 
 @torch.no_grad()
@@ -104,20 +151,26 @@ def measure(model: nn.Module, measurements: Mapping[str, Measurement] | None) ->
         return {}
     training = model.training
     model.eval()
+    found: dict[str, float] = {}
     try:
-        return {name: float(function(model)) for name, function in measurements.items()}
+        for name, function in measurements.items():
+            value = function(model)
+            found.update(
+                {key: float(v) for key, v in value.items()} if isinstance(value, Mapping) else {name: float(value)}
+            )
     finally:
         model.train(training)
+    return found
 
 
 @torch.no_grad()
-def error_rate(model: nn.Module, dataset: Dataset, split: str = "test", batch_size: int = 1024) -> float:
+def error_rate(model: nn.Module, dataset: Dataset, split: str = "test", batch_size: int = 256) -> float:
     """Share of wrongly classified images of a split, in [0, 1], in the model's present mode."""
     return evaluate(model, dataset, split, batch_size)[0]
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, dataset: Dataset, split: str = "test", batch_size: int = 1024) -> tuple[float, float]:
+def evaluate(model: nn.Module, dataset: Dataset, split: str = "test", batch_size: int = 256) -> tuple[float, float]:
     """Error rate in [0, 1] and mean cross-entropy in nats over a split, in the model's present mode."""
     wrong, loss, count = 0, 0.0, 0
     size = min(batch_size, len(dataset.test_labels if split == "test" else dataset.train_labels))

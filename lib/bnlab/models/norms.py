@@ -13,7 +13,9 @@ from functools import partial
 
 from torch import nn
 
+from bnlab.layers.constant_gain import ConstantGain
 from bnlab.layers.nlms import NlmsConv2d
+from bnlab.layers.rms_norm import RmsNorm
 from bnlab.layers.threshold_norm import ThresholdNorm
 
 
@@ -37,8 +39,14 @@ NORMS: dict[str, Norm] = {
     # Named by what they do; the document's text (Sec. 3.3) swaps the two, and is kept under the literal names.
     "amplify": Norm(after=partial(ThresholdNorm, where="below")),
     "suppress": Norm(after=partial(ThresholdNorm, where="above")),
+    "amplify_variance": Norm(after=partial(ThresholdNorm, where="below", power="variance")),
+    "suppress_variance": Norm(after=partial(ThresholdNorm, where="above", power="variance")),
     "amplify_literal": Norm(after=partial(ThresholdNorm, where="above")),
     "suppress_literal": Norm(after=partial(ThresholdNorm, where="below")),
+    # Controls: the scaling of Batch Normalization without its centring, and without its statistics.
+    "rms": Norm(after=RmsNorm),
+    "gain_channel": Norm(after=ConstantGain),
+    "gain_layer": Norm(after=partial(ConstantGain, span="layer")),
     "nlms_l1": Norm(convolution=partial(NlmsConv2d, norm="l1")),
     "nlms_l1_squared": Norm(convolution=partial(NlmsConv2d, norm="l1_squared")),
     "nlms_l2": Norm(convolution=partial(NlmsConv2d, norm="l2")),
