@@ -139,6 +139,21 @@ def test_many_points_as_one_computation_give_the_same_table(threads):
     pd.testing.assert_frame_equal(one, together, check_exact=True)
 
 
+def test_a_point_that_spoils_the_joint_computation_is_found_and_the_others_finish(tmp_path):
+    points, sizes = sweeps.grid(x=range(6)), []
+
+    def joint(some):
+        sizes.append(len(some))
+        if any(point["x"] == 4 for point in some):
+            raise RuntimeError("out of memory")
+        return [table(point) for point in some]
+
+    told = sweeps.sweep(points, table, key="k", folder=tmp_path, together=joint, progress=False)
+    assert told.groupby("x")["status"].first().tolist() == ["ok"] * 4 + ["failed: out of memory", "ok"]
+    assert max(sizes) == 6
+    assert len(list(tmp_path.iterdir())) == 5
+
+
 def test_dask_does_the_work():
     distributed = pytest.importorskip("distributed", reason="distributed is not installed")
     settings = {"n_workers": 1, "threads_per_worker": 2, "processes": False, "dashboard_address": None}

@@ -124,15 +124,25 @@ def _one_by_one(waiting: list, run: Run, executor: Executor | None) -> Iterator[
 
 
 def _as_one(waiting: list, together: Callable) -> Iterator[tuple[str, bytes | str]]:
+    """Yield every point's packed table from one computation; from two halves if it fails, so that a bad point is alone.
+
+    Halving also answers a grid that is too large for the memory of a GPU.
+    """
     if not waiting:
         return
     try:
-        tables = together([point for _, point in waiting])
-    except Exception as error:  # reported in the rows, as for single runs
-        yield from ((name, _reason(error)) for name, _ in waiting)
+        packed = [recorded.pack("point", table) for table in together([point for _, point in waiting])]
+    except Exception as error:
+        reason = _reason(error)
+    else:
+        yield from zip([name for name, _ in waiting], packed, strict=True)
         return
-    for (name, _), table in zip(waiting, tables, strict=True):
-        yield name, recorded.pack("point", table)
+    if len(waiting) == 1:
+        yield waiting[0][0], reason
+        return
+    middle = len(waiting) // 2
+    yield from _as_one(waiting[:middle], together)
+    yield from _as_one(waiting[middle:], together)
 
 
 @contextmanager
