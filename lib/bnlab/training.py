@@ -82,9 +82,7 @@ def train(
         ValueError: a rate, a number of steps or a batch size that is not positive; in ``rates`` a beginning that no
             parameter's name has.
     """
-    _require_positive(learning_rate=learning_rate, steps=steps, batch_size=batch_size)
-    if other_learning_rate is not None:
-        _require_positive(other_learning_rate=other_learning_rate)
+    check_settings(learning_rate, other_learning_rate, steps, batch_size)
     groups = parameter_groups(model, learning_rate, other_learning_rate, rates)
     optimiser = torch.optim.SGD(groups, lr=learning_rate, momentum=momentum, weight_decay=weight_decay)
     wanted, rows, diverged = {*record_at, steps}, [], False
@@ -107,6 +105,13 @@ def train(
         if diverged:
             break
     return TrainingRun(pd.DataFrame(rows), diverged)
+
+
+def check_settings(learning_rate: float, other_learning_rate: float | None, steps: int, batch_size: int) -> None:
+    """Raise ValueError, naming it, for a rate, a number of steps or a batch size that is not positive."""
+    _require_positive(learning_rate=learning_rate, steps=steps, batch_size=batch_size)
+    if other_learning_rate is not None:
+        _require_positive(other_learning_rate=other_learning_rate)
 
 
 def parameter_groups(

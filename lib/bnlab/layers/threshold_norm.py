@@ -23,7 +23,7 @@ class ThresholdNorm(nn.Module):
 
     The mask comes from the moving average of the power up to the *previous* step (from the batch itself at the very
     first), in training and in evaluation alike, so that an output never depends on which images share a test batch;
-    `disagreement` is the share of channels for which the batch itself would have decided otherwise. Running mean and
+    `disagreement` says of each channel whether the batch itself would have decided otherwise. Running mean and
     (unbiased) variance are kept for all channels at each step, normalised or not. The mask carries no gradient: the
     selected branch does, batch statistics included, which is exact almost everywhere.
 
@@ -64,7 +64,7 @@ class ThresholdNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
         self.register_buffer("running_power", torch.full((channels,), torch.nan))  # nan: no step yet
         self.register_buffer("mask", torch.zeros(channels, dtype=torch.bool))  # of the latest forward pass
-        self.register_buffer("disagreement", torch.zeros(()))
+        self.register_buffer("disagreement", torch.zeros(channels, dtype=torch.bool))
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise the selected channels of x (B, C, H, W)."""
@@ -86,7 +86,7 @@ class ThresholdNorm(nn.Module):
         power = var + mean.square() if self.power == "mean_square" else var  # (C,)
         first = self.running_power.isnan()
         self.mask = self._selected(torch.where(first, power, self.running_power))
-        self.disagreement = (self.mask != self._selected(power)).float().mean()
+        self.disagreement = self.mask != self._selected(power)
         self.running_power = torch.where(first, power, self.running_power.lerp(power, 1 - self.decay))
         self.running_mean = self.running_mean.lerp(mean, 1 - self.decay)
         self.running_var = self.running_var.lerp(var * count / max(count - 1, 1), 1 - self.decay)
