@@ -3,6 +3,16 @@
 Each network keeps its own learning rates, mini-batches, norms and seeds; what is shared is the launch of the kernels.
 `train_together` does what `training.train` does for each, up to rounding; a measurement or an adjustment of gradients
 sees the single network.
+
+>>> from bnlab import datasets
+>>> from bnlab.models.lenet import LeNet
+>>> from bnlab.randomness import generator
+>>> def job(norm, rate):
+...     return Job(LeNet(norm=norm, generator=generator(0, "initialisation")), generator(0, "order"), rate)
+>>> jobs = [job("none", 0.1), job("batch", 0.1), job("none", 1e20)]
+>>> runs = train_together(jobs, datasets.load("digits"), steps=3, batch_size=8)
+>>> [(run.diverged, int(run.history["step"].iloc[-1])) for run in runs]
+[(False, 3), (False, 3), (True, 2)]
 """
 
 from __future__ import annotations
@@ -45,7 +55,8 @@ def train_together(
         weight_decay: L2 coefficient, PyTorch's form.
 
     Raises:
-        ValueError: no jobs, a network that is in two of them, or what `train` refuses.
+        ValueError: no jobs, a network that is in two of them or no LeNet, networks of different input channels or
+            classes, or what `train` refuses.
     """
     if not jobs or len({id(job.model) for job in jobs}) < len(jobs):
         raise ValueError(f"jobs: {len(jobs)} must be at least one, each with a network of its own")
@@ -139,6 +150,7 @@ class _Descent:
             if adjust is not None:
                 self.nets.hand_back(place)
                 adjust(self.nets.models[place], number)
+                self.nets.take_gradients(place)
         for name in self.nets.parameters:
             self._move(name, set(sound))
 

@@ -29,9 +29,18 @@ class StackedLeNets:
     ``parameters`` has a stack (n, ...) for each name, ``.grad`` included, of the networks at the places ``holders`` of
     that name: norms differ, so not every network has every parameter. The stacks replace the tensors of the networks,
     until `release`.
+
+    Raises:
+        ValueError: no networks, one that is no LeNet, or networks of different input channels or classes.
     """
 
     def __init__(self, models: Sequence[LeNet]):
+        for model in models:
+            if not isinstance(model, LeNet):
+                raise ValueError(f"models: {type(model).__name__} is not a LeNet")
+        shapes = {(model.conv1.in_channels, model.fc.out_features) for model in models}
+        if len(shapes) != 1:
+            raise ValueError(f"models: (input channels, classes) must be one pair for all, not {sorted(shapes)}")
         self.models = [model.train() for model in models]
         self.holders: dict[str, list[int]] = {}
         for place, model in enumerate(self.models):
@@ -50,6 +59,7 @@ class StackedLeNets:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Logits (n, B, classes) of images (n, B, C, 32, 32), each network its own."""
+        self.models[0]._check(images[0])  # the same for all
         before1, conv1, norm1, before2, conv2, norm2, fc = self._stations
         x = _pooled(norm1(conv1(before1(images))))  # (n, B, 6, 14, 14)
         x = _pooled(norm2(conv2(before2(x))))  # (n, B, 16, 5, 5)
@@ -59,6 +69,14 @@ class StackedLeNets:
         """Set all gradients to zero in place: the networks' own are views of them."""
         for stack in self.parameters.values():
             stack.grad.zero_()
+
+    def take_gradients(self, place: int) -> None:
+        """Take the gradients that a network was given in place of its views of the stacks into the stacks."""
+        for name, parameter in self.models[place].named_parameters():
+            row = self.parameters[name].grad[self.holders[name].index(place)]
+            if parameter.grad.data_ptr() != row.data_ptr():
+                row.copy_(parameter.grad)
+                parameter.grad = row
 
     def hand_back(self, place: int) -> None:
         """Give a network the buffers (running statistics, masks) that the joint computation holds for it."""
@@ -101,10 +119,11 @@ class _Station:
 
 
 def _kind(module: nn.Module) -> object:
-    """What modules must share to be computed as one: class and plain settings; for the rest, the module itself."""
+    """What modules must share to be computed as one: class, settings and counters; for the rest, the module itself."""
     if isinstance(module, PER_CHANNEL) or type(module) in (nn.Identity, nn.Conv2d, nn.Linear):
         plain = {k: v for k, v in vars(module).items() if isinstance(v, int | float | str | tuple) and k != "training"}
-        return type(module), tuple(sorted(plain.items()))
+        counters = {k: int(v) for k, v in module._buffers.items() if v.ndim == 0}
+        return type(module), tuple(sorted({**plain, **counters}.items()))
     return id(module)
 
 
