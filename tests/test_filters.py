@@ -155,6 +155,39 @@ def test_mean_square_limit_is_where_the_second_moment_stops_contracting():
     assert filters.mean_square_limit(X.reshape(4, 2, 200).transpose(0, 1)) == pytest.approx(limit, rel=1e-10)
 
 
+@pytest.mark.parametrize("outputs", [(), (3,)])
+def test_affine_projection_meets_every_response_with_the_least_change(outputs):
+    W, X, D = numbers(8, *outputs), numbers(8, 5, seed=1), numbers(*outputs, 5, seed=2)
+    step = filters.affine_projection(W, X, D)
+    responses = D.numpy().T
+    np.testing.assert_allclose(X.mT @ step, responses, rtol=1e-12, atol=1e-12)
+    # NumPy's least-norm solution of the underdetermined X^T change = D - X^T W
+    change = np.linalg.lstsq(X.mT.numpy(), responses - (X.mT @ W).numpy(), rcond=None)[0]
+    np.testing.assert_allclose(step - W, change, rtol=1e-11, atol=1e-12)
+    half = filters.affine_projection(W, X, D, mu=0.5)
+    np.testing.assert_allclose(half, (W + step) / 2, rtol=1e-12, atol=1e-12)
+
+
+def test_affine_projection_of_one_patch_is_nlms():
+    W, x, d = numbers(6), numbers(6, 1, seed=1), numbers(1, seed=2)
+    np.testing.assert_allclose(
+        filters.affine_projection(W, x, d, 0.7), filters.nlms_step(W, x[:, 0], d[0], 0.7), rtol=1e-13
+    )
+
+
+def test_affine_projection_beyond_the_rank_is_least_squares():
+    W, X, D = numbers(4), numbers(3, 4, 10, seed=1), numbers(3, 10, seed=2)
+    X[:, 2] = 0  # a dead input
+    step = filters.affine_projection(W.float(), X, D)
+    columns, responses = X.transpose(0, 1).flatten(1).numpy(), D.flatten().numpy()
+    fit = np.linalg.lstsq(columns.T, responses, rcond=1e-10)[0]
+    assert step.dtype == torch.float64
+    np.testing.assert_allclose(step[[0, 1, 3]], fit[[0, 1, 3]], rtol=1e-10, atol=1e-12)
+    assert step[2].item() == W[2].float().item()  # where nothing passes nothing changes
+    left = columns.T @ step.numpy() - responses
+    assert np.linalg.norm(left) > 0.5 * np.linalg.norm(responses)
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -170,6 +203,8 @@ def test_mean_square_limit_is_where_the_second_moment_stops_contracting():
             r"X \(5, 3\), D \(5,\), W0 \(2,\)",
         ),
         (lambda: filters.mean_square_limit(torch.zeros(2, 3)), r"X: shape \(2, 3\) is not"),
+        (lambda: filters.affine_projection(numbers(3), numbers(2, 4), numbers(4)), r"W: shape \(3,\) does not fit"),
+        (lambda: filters.affine_projection(numbers(2), numbers(2, 4), numbers(3, 4)), r"W: shape \(2,\) does not fit"),
     ],
 )
 def test_bad_input_is_named_in_one_line(call, words):

@@ -1,4 +1,4 @@
-"""Adaptive filters: Wiener solution, gradient descent, LMS and NLMS (Chai et al. 2020, sections 2.1, 3.1 and 4).
+"""Adaptive filters: Wiener solution, gradient descent, LMS, NLMS, affine projection (Chai et al. 2020, sections 2-4).
 
 One sign throughout: the loss is J = 1/2 E||D - Y||^2 with Y = X^T W, the error e = dJ/dy = y - d, and every step goes
 down, W <- W - mu E[x e]. (The paper defines eps = d - y in section 2.1 and keeps the minus sign, which climbs; and its
@@ -108,6 +108,30 @@ def nlms_step(W: Tensor, x: Tensor, d: Tensor | float, mu: float = 1.0, epsilon:
     [4.0, 4.0]
     """
     return W - mu * x * _error(W, x, d) / (epsilon + x.square().sum(-1, keepdim=True))
+
+
+def affine_projection(W: Tensor, X: Tensor, D: Tensor, mu: float = 1.0, tolerance: float = 1e-10) -> Tensor:
+    """One step towards all desired responses at once, W - mu X (X^T X)^+ E with E = X^T W - D; float64, shape of W.
+
+    At mu = 1 the smallest change of W that makes X^T W = D, which NLMS is for a single column. All columns can be met
+    only if they are no more than the rank of X (B*M <= K at least): past that D is met as well as least squares can.
+    X is (K, M) or (B, K, M), whose images are pooled; W is (K,) or (K, OC) and D as in `correlations`. Directions
+    whose singular value is at most ``tolerance`` times the largest are left alone, dead inputs among them.
+
+    >>> affine_projection(torch.zeros(2), torch.tensor([[2.0, 0.0], [0.0, 4.0]]), torch.tensor([4.0, 4.0])).tolist()
+    [2.0, 1.0]
+
+    Raises:
+        ValueError: if X, D and W do not fit each other.
+    """
+    X, D, single = _paired(X, D)
+    if W.ndim != (1 if single else 2) or W.shape != (X.shape[1], *((D.shape[1],) * (not single))):
+        raise ValueError(f"W: shape {tuple(W.shape)} does not fit X {tuple(X.shape[-2:])} and D {tuple(D.shape[1:])}")
+    columns = X.double().transpose(0, 1).flatten(1)  # (K, N), N = B*M
+    weights = W.double().reshape(len(columns), -1)  # (K, OC)
+    errors = columns.mT @ weights - D.double().transpose(1, 2).flatten(0, 1)  # (N, OC)
+    # X (X^T X)^+ is the pseudo-inverse of X^T; through X^T X itself half the digits would be lost.
+    return (weights - mu * torch.linalg.pinv(columns.mT, rtol=tolerance) @ errors).reshape(W.shape)
 
 
 def lms_trajectory(W0: Tensor, X: Tensor, D: Tensor, mu: float) -> Tensor:

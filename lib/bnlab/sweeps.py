@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -146,10 +146,8 @@ def _as_one(waiting: list, together: Callable) -> Iterator[tuple[str, bytes | st
 
 
 @contextmanager
-def _executor(given: Executor | None, workers: int | None = None) -> Iterator[Executor]:
-    if given is not None:
-        yield given  # the caller's, so the caller shuts it down
-        return
+def processes(workers: int | None = None) -> Iterator[Executor]:
+    """Start one single-threaded process a core (or so many), which several sweeps can share: a start takes seconds."""
     # spawn: a forked child inherits torch's locked thread pool and hangs.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context, initializer=_one_thread)
@@ -157,6 +155,10 @@ def _executor(given: Executor | None, workers: int | None = None) -> Iterator[Ex
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _executor(given: Executor | None, workers: int | None = None) -> AbstractContextManager[Executor]:
+    return processes(workers) if given is None else nullcontext(given)  # the caller's, so the caller shuts it down
 
 
 def _one_thread() -> None:

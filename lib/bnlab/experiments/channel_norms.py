@@ -106,7 +106,7 @@ def parts(
         folder: keeps finished runs, so that a killed recording goes on.
     """
     del device
-    some = partial(_seeds, seed)
+    some = partial(seeds_from, seed)
     made = {
         "first_steps": partial(first_steps, dataset, NORMS, first_rates, some(first_seeds)),
         "arms": partial(arms, dataset, arm_rates, some(arm_seeds), arm_epochs),
@@ -119,7 +119,12 @@ def parts(
     return {name: partial(make, folder=folder) for name, make in made.items()}
 
 
-def _seeds(first: int, count: int) -> list[int]:
+def seeds_from(first: int, count: int) -> list[int]:
+    """List ``count`` seeds, one after the other.
+
+    Raises:
+        ValueError: fewer than one.
+    """
     if count < 1:
         raise ValueError(f"seeds = {count} must be at least 1")
     return list(range(first, first + count))
@@ -129,7 +134,7 @@ def first_steps(dataset, norms, rates, seeds, folder: Path | None = None, progre
     """Spectra, powers and masks at `FIRST_STEPS`, for every norm, rate and seed."""
     points = grid(norm=list(norms), learning_rate=list(rates), seed=list(seeds))
     table = run_points(points, _beginning(dataset), folder=folder, progress=progress)
-    return _told(table, drop=("batch_size", "gain", "fc", "conv", "spectrum", "cap"))
+    return told(table, drop=("batch_size", "gain", "fc", "conv", "spectrum", "cap"))
 
 
 def sensitivity(dataset, rates, seeds, folder: Path | None = None, progress=True) -> pd.DataFrame:
@@ -139,7 +144,7 @@ def sensitivity(dataset, rates, seeds, folder: Path | None = None, progress=True
     points += grid(norm=list(NORMS), batch_size=list(BATCH_SIZES), **common)
     points += grid(norm=["amplify_variance", "suppress_variance"], **common)
     table = run_points(points, _beginning(dataset), folder=folder, progress=progress)
-    return _told(table, drop=("fc", "conv", "spectrum", "cap"))
+    return told(table, drop=("fc", "conv", "spectrum", "cap"))
 
 
 def _beginning(dataset: Dataset) -> Setting:
@@ -151,20 +156,31 @@ def long_runs(dataset, norms, rates, seeds, epochs, folder: Path | None = None, 
     points = grid(learning_rate=list(rates), seed=list(seeds), norm=list(norms))
     setting = _training(dataset, epochs, parts_of_an_epoch=(0, 0.1, 0.3))
     table = run_points(points, setting, folder=folder, progress=progress)
-    return _told(table, drop=("batch_size", "gain", "fc", "conv", "spectrum", "cap"))
+    return told(table, drop=("batch_size", "gain", "fc", "conv", "spectrum", "cap"))
 
 
 def arms(dataset, rates, seeds, epochs, folder: Path | None = None, names=tuple(ARMS), progress=True) -> pd.DataFrame:
     """Errors of the arms named, fc as in the paper, and frozen and matched for those of `FC_ARMS`."""
-    points = [{**ARMS[name], "fc": mode} for name in names if name in FC_ARMS for mode in FC_MODES]
-    points = [ARMS[name] for name in names] + points
-    points = [{"learning_rate": rate, "seed": n, **point} for point in points for rate in rates for n in seeds]
+    points = arm_points(names, rates, seeds)
     table = run_points(points, _training(dataset, epochs, (0, 0.3)), folder=folder, progress=progress)
-    kinds = {tuple({**DEFAULTS, **ARMS[name]}[key] for key in CHANGED): name for name in names}
-    table.insert(0, "fc_mode", table["fc"].where(table["fc"].isin(FC_MODES), "paper"))
+    return told(named_arms(table), drop=("batch_size", "gain", "cap", *CHANGED))
+
+
+def arm_points(names, rates, seeds, fc_names=FC_ARMS) -> list[dict[str, object]]:
+    """Points of the arms named: fc as in the paper, and in every way of `FC_MODES` where ``fc_names`` has the arm."""
+    points = [{**ARMS[name], "fc": mode} for name in names if name in fc_names for mode in FC_MODES]
+    points = [ARMS[name] for name in names] + points
+    return [{"learning_rate": rate, "seed": n, **point} for point in points for rate in rates for n in seeds]
+
+
+def named_arms(table: pd.DataFrame) -> pd.DataFrame:
+    """Name the arm and the treatment of fc (``fc_mode``) of every row of runs at `arm_points`."""
+    kinds = {tuple({**DEFAULTS, **changes}[key] for key in CHANGED): name for name, changes in ARMS.items()}
     own = table.assign(fc=table["fc"].where(~table["fc"].isin(FC_MODES), "paper"))
-    table.insert(0, "arm", [kinds[tuple(row)] for row in own[list(CHANGED)].itertuples(index=False)])
-    return _told(table, drop=("batch_size", "gain", "cap", *CHANGED))
+    table = table.assign(fc_mode=table["fc"].where(table["fc"].isin(FC_MODES), "paper"))
+    table["arm"] = [kinds[tuple(row)] for row in own[list(CHANGED)].itertuples(index=False)]
+    leading = ["arm", "fc_mode"]
+    return table[leading + [name for name in table if name not in leading]]
 
 
 def stability(dataset, norms, rates, seeds, steps, folder: Path | None = None, progress=True) -> pd.DataFrame:
@@ -177,7 +193,7 @@ def stability(dataset, norms, rates, seeds, steps, folder: Path | None = None, p
     few = dataset.subset(test=min(SURVIVAL_IMAGES, len(dataset.test_labels)))  # enough to tell learning from guessing
     watched = {"probe": LeNetProbe(probe_images(dataset, SURVIVAL_IMAGES)), "test": SplitError(few)}
     setting = Setting(dataset, steps, FIRST_STEPS, watched)
-    return _told(
+    return told(
         run_points(points, setting, folder=folder, progress=progress),
         drop=("batch_size", "gain", "fc", "conv", "spectrum"),
     )
@@ -190,7 +206,7 @@ def _training(dataset: Dataset, epochs: int, parts_of_an_epoch: tuple[float, ...
     return Setting(dataset, at[-1], at, watched)
 
 
-def _told(table: pd.DataFrame, drop: tuple[str, ...]) -> pd.DataFrame:
+def told(table: pd.DataFrame, drop: tuple[str, ...]) -> pd.DataFrame:
     """Leave out columns that say the same in every row, and give every column its unit."""
     table = table.drop(columns=list(drop))
     powers = {column: "power" for column in table if column.startswith(("lambda_", "power"))}

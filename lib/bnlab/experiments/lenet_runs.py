@@ -21,7 +21,7 @@ from bnlab.models.lenet import LeNet
 from bnlab.models.norms import find_norm
 from bnlab.modes import natural_modes
 from bnlab.preconditioning import GROUPS, ModePreconditioner, matching_factors
-from bnlab.probes import input_autocorrelation, passing_through, probe_images
+from bnlab.probes import PROBE_IMAGES, input_autocorrelation, passing_through, probe_images
 from bnlab.randomness import generator
 from bnlab.training import Job, Measurement, TrainingRun, train
 
@@ -64,11 +64,15 @@ class Setting:
     steps: int
     record_at: tuple[int, ...] = ()
     measurements: Mapping[str, Measurement] = field(default_factory=dict)
+    images_of_first_look: int = PROBE_IMAGES  # on which a matched network is compared with the one it is matched to
 
     @property
     def key(self) -> str:
         """Name what decides the numbers besides a point: library, data, steps, records."""
-        return f"{recorded.library_hash()} {self.dataset.checksum} {self.steps} {sorted(self.record_at)}"
+        return (
+            f"{recorded.library_hash()} {self.dataset.checksum} {self.steps} {sorted(self.record_at)} "
+            f"{self.images_of_first_look}"
+        )
 
 
 def run_points(
@@ -161,10 +165,12 @@ def _table(run: TrainingRun) -> pd.DataFrame:
 def prepare(point: Mapping[str, object], setting: Setting) -> Job:
     """Build the network of a point, and everything that training it needs."""
     rate, rates = float(point["learning_rate"]), {}
-    if point["fc"] != "paper" or point["conv"] != "paper":
+    if point["fc"] == "frozen":
+        rates["fc"] = 0.0
+    if point["fc"] in ("matched", "as_batch") or point["conv"] != "paper":
         own, plain, batch = (_first_look(point, norm, setting) for norm in (None, "none", REFERENCE))
-        fc = {"frozen": 0.0, "matched": plain.fc / own.fc, "as_batch": batch.fc / own.fc, "paper": 1.0}[point["fc"]]
-        rates["fc"] = OTHERS * fc
+        if point["fc"] in ("matched", "as_batch"):
+            rates["fc"] = OTHERS * ((plain.fc if point["fc"] == "matched" else batch.fc) / own.fc)
         if point["conv"] == "as_batch":
             rate *= batch.spectrum[-1].item() / own.spectrum[-1].item()
     return Job(
@@ -207,7 +213,7 @@ def _first_look(point: Mapping[str, object], norm: str | None, setting: Setting)
     images, _ = next(iter(setting.dataset.batches(int(point["batch_size"]), order)))
     with torch.no_grad():
         model.train()(images)  # constant gains are set by the first batch
-    looked_at = probe_images(setting.dataset)
+    looked_at = probe_images(setting.dataset, setting.images_of_first_look)
     features = passing_through(model, looked_at, ("fc",))["fc"][0].double()  # (B, F)
     largest = torch.linalg.eigvalsh(features.mT @ features / len(features))[-1].item()
     return _FirstLook(natural_modes(input_autocorrelation(model, looked_at)).eigenvalues, largest)
