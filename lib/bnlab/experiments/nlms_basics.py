@@ -20,10 +20,11 @@ from bnlab.randomness import generator
 def input_scales(
     rates: Sequence[float], scales: Sequence[float], steps: int, seed: int, length: int = 8
 ) -> pd.DataFrame:
-    """Weight errors of NLMS and LMS towards a filter that can be reached, the same inputs times each scale.
+    """Weight errors and outputs of NLMS and LMS towards a filter that can be reached, the same inputs times each scale.
 
     NLMS takes mu itself; LMS the same mu over the mean power of the inputs at scale 1, so that both agree there on
-    average. The error is ||scale W - W_o|| / ||W_o|| (at scale s the weights that give the same outputs are W_o / s).
+    average. The error is ||scale W - W_o|| / ||W_o|| (at scale s, W_o / s gives the same outputs); the
+    output is that of the weights before the step, at the last row that of the last weights to the last input.
     """
     X = torch.randn(steps, length, generator=generator(seed, "inputs"), dtype=torch.float64)
     solution = torch.randn(length, generator=generator(seed, "solution"), dtype=torch.float64)
@@ -36,11 +37,18 @@ def input_scales(
                 W = torch.zeros(length, dtype=torch.float64)
                 for n in range(steps + 1):
                     error = (scale * W - solution).norm() / solution.norm()
-                    rows.append((mu, scale, rule, n, error.item()))
+                    x = scale * X[min(n, steps - 1)]
+                    rows.append((mu, scale, rule, n, error.item(), (x @ W).item()))
                     if n < steps:
-                        x = scale * X[n]
                         W = nlms_step(W, x, D[n], mu) if rule == "NLMS" else lms_step(W, x, D[n], mu / power)
-    units = {"mu": "1", "scale": "of the input", "rule": "name", "step": "samples", "error": "of the start"}
+    units = {
+        "mu": "1",
+        "scale": "of the input",
+        "rule": "name",
+        "step": "samples",
+        "error": "of the start",
+        "output": "of the filter",
+    }
     return table(rows, units)
 
 
