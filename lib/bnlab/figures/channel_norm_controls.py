@@ -49,7 +49,7 @@ def forest(found: pd.DataFrame):
 
 
 def cause_or_effect(largest: pd.DataFrame):
-    """Plot the largest eigenvalue of R(conv2) at initialisation, and at the last network before the loss runs away.
+    """Plot the largest eigenvalue of R(conv2) at initialisation, and at the last of four steps before a loss runs away.
 
     Args:
         largest: ``norm``, ``seed``, ``initial`` and ``last`` (power), of runs at one rate.
@@ -65,7 +65,7 @@ def cause_or_effect(largest: pd.DataFrame):
                       marker=LOOKS[norm]["marker"], color=LOOKS[norm]["color"],
                       markerfacecolor=LOOKS[norm]["color"] if filled else "white")  # fmt: skip
             axes.plot(place + shift + np.array([-0.13, 0.13]), [part[column].median()] * 2, color="black", lw=2, ls="-")
-    faces = {"at initialisation": "white", "before the loss runs away": "#444444"}
+    faces = {"at initialisation": "white", "last of four steps, loss below ten times its first": "#444444"}
     handles = [plt.Line2D([], [], ls="none", marker="o", color="#444444", markerfacecolor=face, label=name)
                for name, face in faces.items()]  # fmt: skip
     handles.append(plt.Line2D([], [], color="black", lw=2, ls="-", label="median"))

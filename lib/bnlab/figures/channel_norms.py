@@ -120,7 +120,7 @@ def training_curves(long_runs: pd.DataFrame, rates: list[float], steps_of_an_epo
             axes.plot(middle.index / steps_of_an_epoch, middle, label=NAMES[norm], **look)
             axes.fill_between(middle.index / steps_of_an_epoch, low, high, color=look["color"], alpha=0.2, lw=0)
         if lost:
-            axes.annotate(f"lost: {', '.join(lost)}", (0.98, 0.97), xycoords="axes fraction", ha="right", va="top")
+            axes.annotate(f"lost: {', '.join(lost)}", (0.98, 0.88), xycoords="axes fraction", ha="right", va="top")
         axes.set(yscale="log", title=f"rate {rate:g}")
         _plain_percent(axes)
     for axes in panels.flat[len(rates) :]:
