@@ -26,14 +26,6 @@ class TypedIn(nn.Module):
         return self.weight.view(1, -1, 1, 1) * (x - mean) / torch.sqrt(variance + 1e-5) + self.bias.view(1, -1, 1, 1)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("layer", [BatchNorm, nn.BatchNorm2d, TypedIn], ids=["bnlab", "PyTorch", "typed in"])
 def test_forward_and_backward(benchmark, layer, shape):

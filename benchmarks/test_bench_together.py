@@ -19,14 +19,6 @@ SEEDS = range(5 if DEVICE == "cuda" else 1)
 STEPS, BATCH = 5, 64
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def grid():
     return [
         Job(LeNet(norm=norm, generator=generator(seed, "initialisation")).to(DEVICE), generator(seed, "order"), 0.1)

@@ -141,3 +141,16 @@ def built(mini) -> Path:
     executed = book.executed_folder(mini) / "90_tiny.ipynb"
     write_json(executed, notebook([*tiny_chapter()["cells"], displayed(*entries)]))
     return mini
+
+
+@pytest.fixture
+def book_style():
+    """Draw in the style of the book, and leave no figure open."""
+    import matplotlib.pyplot as plt  # late: most tests draw nothing
+
+    from bnlab import figures
+
+    with plt.rc_context():
+        figures.use_book_style()
+        yield
+    assert not plt.get_fignums(), "a figure left open is shown twice on the page"

@@ -4,26 +4,19 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
-from bnlab import figures
 from bnlab.figures import channel_norm_controls as controls
 from bnlab.figures import channel_norms as plots
 
 NORMS = ("none", "batch", "amplify", "suppress")
 
 
-@pytest.fixture(autouse=True)
-def _book_style():
-    with plt.rc_context():
-        figures.use_book_style()
-        yield
-    assert not plt.get_fignums(), "a figure left open is shown twice on the page"
+pytestmark = pytest.mark.usefixtures("book_style")
 
 
 def readable(figure):

@@ -4,7 +4,6 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,16 +12,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
-from bnlab import figures, patches
+from bnlab import patches
 from bnlab.figures import filters, unrolling
 
-
-@pytest.fixture(autouse=True)
-def _book_style():
-    with plt.rc_context():
-        figures.use_book_style()
-        yield
-    assert not plt.get_fignums(), "a figure left open is shown twice on the page"
+pytestmark = pytest.mark.usefixtures("book_style")
 
 
 def texts(figure):

@@ -11,18 +11,12 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
-from bnlab import figures
 from bnlab.figures import mode_experiments, mode_player, modes
 
 FOUR = (1.0, 0.6, 0.3, 0.1)
 
 
-@pytest.fixture(autouse=True)
-def _book_style():
-    with plt.rc_context():
-        figures.use_book_style()
-        yield
-    assert not plt.get_fignums(), "a figure left open is shown twice on the page"
+pytestmark = pytest.mark.usefixtures("book_style")
 
 
 def readable(figure, width=7.0):

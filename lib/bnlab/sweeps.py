@@ -54,6 +54,20 @@ def grid(**values: Sequence) -> list[Point]:
     return [dict(zip(values, combination, strict=True)) for combination in itertools.product(*values.values())]
 
 
+def seeds_from(first: int, count: int) -> list[int]:
+    """List ``count`` consecutive seeds.
+
+    >>> seeds_from(3, 2)
+    [3, 4]
+
+    Raises:
+        SweepError: fewer than one.
+    """
+    if count < 1:
+        raise SweepError(f"seeds = {count} must be at least 1")
+    return list(range(first, first + count))
+
+
 def sweep(
     points: Sequence[Point],
     run: Run,

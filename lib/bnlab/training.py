@@ -107,6 +107,23 @@ def train(
     return TrainingRun(pd.DataFrame(rows), diverged)
 
 
+def train_job(job: Job, dataset: Dataset, *, steps: int, batch_size: int, record_at: Iterable[int] = ()) -> TrainingRun:
+    """Train a job's network in place, alone, as `train` does."""
+    return train(
+        job.model,
+        dataset,
+        learning_rate=job.learning_rate,
+        steps=steps,
+        batch_size=batch_size,
+        generator=job.generator,
+        other_learning_rate=job.other_learning_rate,
+        rates=job.rates,
+        adjust=job.adjust,
+        record_at=record_at,
+        measurements=job.measurements,
+    )
+
+
 def check_settings(learning_rate: float, other_learning_rate: float | None, steps: int, batch_size: int) -> None:
     """Raise ValueError, naming it, for a rate, a number of steps or a batch size that is not positive."""
     _require_positive(learning_rate=learning_rate, steps=steps, batch_size=batch_size)

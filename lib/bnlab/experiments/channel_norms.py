@@ -19,7 +19,7 @@ import pandas as pd
 from bnlab.datasets import Dataset
 from bnlab.experiments.lenet_runs import DEFAULTS, Setting, epochs_to_steps, run_points
 from bnlab.probes import LeNetProbe, SplitError, probe_images
-from bnlab.sweeps import grid
+from bnlab.sweeps import grid, seeds_from
 
 NORMS = ("none", "batch", "amplify", "suppress")  # the four networks of the document
 FIRST_STEPS = (0, 1, 2, 3, 4, 5, 10, 20)
@@ -117,17 +117,6 @@ def parts(
     if epochs:
         made["long_runs"] = partial(long_runs, dataset, NORMS, rates, some(seeds), epochs)
     return {name: partial(make, folder=folder) for name, make in made.items()}
-
-
-def seeds_from(first: int, count: int) -> list[int]:
-    """List ``count`` seeds, one after the other.
-
-    Raises:
-        ValueError: fewer than one.
-    """
-    if count < 1:
-        raise ValueError(f"seeds = {count} must be at least 1")
-    return list(range(first, first + count))
 
 
 def first_steps(dataset, norms, rates, seeds, folder: Path | None = None, progress=True) -> pd.DataFrame:

@@ -12,11 +12,10 @@ import pandas as pd
 
 from bnlab import sweeps
 from bnlab.datasets import Dataset
-from bnlab.experiments import channel_norms
 from bnlab.experiments.channel_norms import ARMS, CHANGED, NORMS, RATED_AT, arm_points, named_arms, told
 from bnlab.experiments.lenet_runs import Setting, complete, epochs_to_steps, run_points
 from bnlab.probes import LeNetProbe, SplitError, probe_images
-from bnlab.sweeps import grid
+from bnlab.sweeps import grid, seeds_from
 
 PROBE_IMAGES = 128
 PARTS_OF_AN_EPOCH = (0.5,)  # after which errors are measured, besides whole ones
@@ -63,7 +62,7 @@ def tables(
     for name in arms:
         if name not in ARMS:
             raise ValueError(f"arms: {name!r} is not one of {', '.join(ARMS)}")
-    all_seeds = channel_norms.seeds_from(seed, seeds)
+    all_seeds = seeds_from(seed, seeds)
     first = grid(norm=NORMS, learning_rate=first_rates, seed=all_seeds)
     long = _whole(grid(learning_rate=rates, seed=all_seeds, norm=NORMS))
     taken_apart = _whole(arm_points(arms, [arm_rate], all_seeds, fc_arms))

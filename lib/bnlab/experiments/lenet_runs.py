@@ -23,7 +23,7 @@ from bnlab.modes import natural_modes
 from bnlab.preconditioning import GROUPS, ModePreconditioner, matching_factors
 from bnlab.probes import PROBE_IMAGES, input_autocorrelation, passing_through, probe_images
 from bnlab.randomness import generator
-from bnlab.training import Job, Measurement, TrainingRun, train
+from bnlab.training import Job, Measurement, TrainingRun, train_job
 
 OTHERS = 0.1  # rate of norms, biases and fc (Chai et al. 2020, Sec. 3.3)
 PRECONDITIONER_IMAGES = 256  # on which R is measured again and again while a preconditioned network trains
@@ -127,20 +127,8 @@ def complete(point: Mapping[str, object]) -> dict[str, object]:
 
 def run_point(point: Mapping[str, object], setting: Setting) -> pd.DataFrame:
     """Train one network; one row a recorded step, with `train`'s columns and ``diverged``."""
-    job = prepare(point, setting)
-    run = train(
-        job.model,
-        setting.dataset,
-        learning_rate=job.learning_rate,
-        other_learning_rate=job.other_learning_rate,
-        rates=job.rates,
-        adjust=job.adjust,
-        steps=setting.steps,
-        batch_size=int(point["batch_size"]),
-        generator=job.generator,
-        record_at=setting.record_at,
-        measurements=job.measurements,
-    )
+    job, size = prepare(point, setting), int(point["batch_size"])
+    run = train_job(job, setting.dataset, steps=setting.steps, batch_size=size, record_at=setting.record_at)
     return _table(run)
 
 

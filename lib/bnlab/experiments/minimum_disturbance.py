@@ -27,7 +27,7 @@ from bnlab.layers.nlms import NlmsConv2d, nlms_gradient, patch_power
 from bnlab.models.lenet import LeNet
 from bnlab.probes import batch_statistics
 from bnlab.randomness import generator
-from bnlab.sweeps import grid
+from bnlab.sweeps import grid, seeds_from
 
 # Figure 9, and its caption's letters; the second is the common placement, section 4.3 normalises conv2 alone.
 ARRANGEMENTS = {
@@ -90,16 +90,16 @@ def parts(
         folder: keeps finished runs, so that a killed recording goes on.
     """
     del device
-    first = cache(partial(follow, dataset, _seeds(seed, first_seeds), first_epochs, probe_size, folder))
+    first = cache(partial(follow, dataset, seeds_from(seed, first_seeds), first_epochs, probe_size, folder))
     grid_of_noise = noise_sensitivity.Grid(
-        methods=tuple(methods), rates=tuple(rates), noises=tuple(noises), seeds=tuple(_seeds(seed, seeds)),
-        tuning_seeds=tuple(_seeds(seed + 1000, tuning_seeds)), batch_size=batch_size,
+        methods=tuple(methods), rates=tuple(rates), noises=tuple(noises), seeds=tuple(seeds_from(seed, seeds)),
+        tuning_seeds=tuple(seeds_from(seed + 1000, tuning_seeds)), batch_size=batch_size,
     )  # fmt: skip
     made = {
         "powers": lambda: powers(first()),
         "directions": lambda: directions(first()),
         "noise_ratio": lambda: update_noise.noise_ratio(
-            dataset, _seeds(seed, ratio_seeds), ratio_batch_sizes, ratio_steps
+            dataset, seeds_from(seed, ratio_seeds), ratio_batch_sizes, ratio_steps
         ),
     }
     if frontier_steps:
@@ -107,12 +107,6 @@ def parts(
     if epochs:
         made["long_runs"] = lambda: noise_sensitivity.long_runs(dataset, grid_of_noise, epochs, folder)
     return made
-
-
-def _seeds(first: int, count: int) -> list[int]:
-    if count < 1:
-        raise ValueError(f"seeds = {count} must be at least 1")
-    return list(range(first, first + count))
 
 
 def follow(

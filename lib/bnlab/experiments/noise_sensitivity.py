@@ -27,7 +27,7 @@ from bnlab.models.lenet import LeNet
 from bnlab.probes import SplitError
 from bnlab.randomness import generator
 from bnlab.sweeps import grid, sweep
-from bnlab.training import Job, train
+from bnlab.training import Job, train_job
 
 # Norm of conv2 -> the sum of squares that its update divides by, for a patch of unit power. A rate r means r times that
 # number, so that equal rates are equal steps for such patches.
@@ -119,19 +119,8 @@ def prepare(point: Mapping[str, object], setting: Setting) -> Job:
 
 def run_point(point: Mapping[str, object], setting: Setting) -> pd.DataFrame:
     """Train one network; one row a recorded step."""
-    job = prepare(point, setting)
-    run = train(
-        job.model,
-        setting.dataset,
-        learning_rate=job.learning_rate,
-        other_learning_rate=job.other_learning_rate,
-        rates=job.rates,
-        steps=setting.steps,
-        batch_size=int(point["batch_size"]),
-        generator=job.generator,
-        record_at=setting.record_at,
-        measurements=job.measurements,
-    )
+    job, size = prepare(point, setting), int(point["batch_size"])
+    run = train_job(job, setting.dataset, steps=setting.steps, batch_size=size, record_at=setting.record_at)
     return run.history.assign(diverged=run.diverged)
 
 
