@@ -10,8 +10,8 @@ import torch
 from bnlab import datasets
 from bnlab.models.lenet import LeNet
 from bnlab.randomness import generator
-from bnlab.together import train_together
-from bnlab.training import Job, train
+from bnlab.training.batched import train_together
+from bnlab.training.train import Job, train
 
 NORMS = ("none", "batch", "amplify", "suppress")
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bnlab import book
+from bnlab.claims import book
 
 CLAIMS = [
     {"id": "T-Sum", "kind": "I", "statement": "$1 + 1 = 2$ & more", "criterion": "exact"},
@@ -24,7 +24,7 @@ step: float = 0.5  # step size
 wait: float = 0.0  # seconds to sleep
 device: str = "auto"  # auto, cpu or cuda"""
 CHECK = """\
-from bnlab import parameters
+from bnlab.commands import parameters
 
 globals().update(
     parameters.check(
@@ -52,7 +52,7 @@ if note == "die":
 VERDICTS = """\
 import pandas as pd
 
-from bnlab import ledger, pages
+from bnlab.claims import ledger, pages
 
 verdicts = [
     ledger.judge("T-Sum", ledger.identity(1 + 1 == 2), measured="2"),

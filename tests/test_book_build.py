@@ -16,7 +16,7 @@ from uuid import uuid4
 print("run", uuid4())
 """
 VERDICT = """
-from bnlab import ledger, pages
+from bnlab.claims import ledger, pages
 pages.claim_table([ledger.judge("C-Tiny", "reproduced", measured="yes")])
 """
 CLAIM = """
@@ -45,7 +45,7 @@ def write_chapter(folder: Path, *extra: str) -> None:
     cells = [
         {"cell_type": "markdown", "id": "title", "metadata": {}, "source": "# Tiny"},
         code("n: int = 1  # a number", "parameters"),
-        code("from bnlab import parameters\nglobals().update(parameters.check(globals(), n=parameters.integer(1)))"),
+        code("from bnlab.commands import parameters as p\nglobals().update(p.check(globals(), n=p.integer(1)))"),
         code(CHAPTER),
         *(code(source) for source in extra),
     ]

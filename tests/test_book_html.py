@@ -79,7 +79,7 @@ def test_no_page_is_too_heavy_for_a_phone(page):
 
 
 def test_every_claim_has_its_address(parsed):
-    from bnlab import ledger
+    from bnlab.claims import ledger
 
     ids = parsed[(HTML / "book" / "ledger.html").resolve()].ids
     assert [name for name in ledger.claims() if name not in ids] == []

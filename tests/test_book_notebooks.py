@@ -7,7 +7,8 @@ import pytest
 import yaml
 from book_files import CHAPTERS, NOTEBOOKS, ROOT, cells, prose, source, tags
 
-from bnlab import book, parameters
+from bnlab.claims import book
+from bnlab.commands import parameters
 
 PLAIN = {"int", "float", "str", "bool", "list"}
 DRAWS = re.compile(r"\bplt\.|\bsns\.|\bfigures\.(?!use_book_style)\w+\.?\w*\(|\.plot\(|\bplayer\(|\banimation\.")

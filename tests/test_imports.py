@@ -41,7 +41,8 @@ if state() != before:
     print("importing changed a global state")
 """
 LEDGER = """
-from bnlab import cli, ledger
+from bnlab.claims import ledger
+from bnlab.commands import cli
 ledger.judge("T-Sum", "reproduced", measured="2")
 assert cli.main(["ledger"]) == 0
 assert cli.main(["run", "90", "-p", "epochs", "3"]) == 2
@@ -55,14 +56,20 @@ def run(program: str, *arguments: str) -> str:
 
 
 def test_every_module_imports_without_jupyter_and_figures():
-    assert {"bnlab.cli", "bnlab.recording", "bnlab.pages", "bnlab.figures", "bnlab.datasets"} <= set(MODULES)
+    assert {
+        "bnlab.commands.cli",
+        "bnlab.commands.record",
+        "bnlab.claims.pages",
+        "bnlab.figures",
+        "bnlab.datasets",
+    } <= set(MODULES)
     assert run(WITHOUT + IMPORTS, ",".join(ABSENT), ",".join(MODULES)) == ""
 
 
 def test_the_door_opens_without_torch():
     """Listing chapters and refusing a misspelt name must not wait for torch."""
     names = "['torch', 'matplotlib', 'IPython', 'papermill', 'sklearn']"
-    assert run(f"import sys, bnlab.cli; print([n for n in {names} if n in sys.modules])") == "[]\n"
+    assert run(f"import sys, bnlab.commands.cli; print([n for n in {names} if n in sys.modules])") == "[]\n"
 
 
 def test_a_verdict_is_reached_without_jupyter(mini):

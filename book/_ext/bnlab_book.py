@@ -26,7 +26,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 import bnlab
-from bnlab import book, verdicts
+from bnlab.claims import book, verdicts
 
 LOG = logging.getLogger(__name__)
 LEDGER = "book/ledger"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bnlab.patches import unroll
+from bnlab.theory.patches import unroll
 
 NORMS = ("l2", "l1", "l1_squared")
 SPANS = ("channel", "patch")

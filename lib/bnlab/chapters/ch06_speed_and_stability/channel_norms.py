@@ -1,0 +1,207 @@
+"""Figures 6, 7 and 8 of Chai et al. 2020, and the experiment the paper lacks: which layer, which part of the spectrum?
+
+Five tables of LeNet runs. ``first_steps``: spectra and powers in the first twenty steps, where figures 6 and 8b are
+read; ``sensitivity``: the same from smaller and larger initial weights, with other mini-batches, and with the variance
+as power. ``long_runs``: errors over whole trainings, figures 7 and 8a. ``arms``: the low-rate gain taken apart (errata,
+ERR-18): Batch Normalization after one layer or the other, constant gains, matched rates, a frozen fc, and single parts
+of conv2's spectrum raised by preconditioning. ``stability``: which rates the plain network, the others, and the plain
+network with a cap on conv2's largest eigenvalue survive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from bnlab.datasets import Dataset
+from bnlab.measures.probes import LeNetProbe, SplitError, probe_images
+from bnlab.sweeps.points import DEFAULTS, Setting, epochs_to_steps, run_points
+from bnlab.sweeps.sweep import grid, seeds_from
+
+NORMS = ("none", "batch", "amplify", "suppress")  # the four networks of the document
+FIRST_STEPS = (0, 1, 2, 3, 4, 5, 10, 20)
+RATED_AT = 64  # images a mini-batch
+SENSITIVITY_RATES = (1e-3, 3.0)
+GAINS = (0.3, 3.0)  # on the initial convolution weights: powers then straddle the threshold
+BATCH_SIZES = (16, 256)
+EPOCHS_TOLD = (1, 2, 3, 5, 7, 10, 14, 20, 28)  # after which errors are measured, besides the last
+SURVIVAL_IMAGES = 500  # on which the runs of the stability test are looked at
+# Eigenvalues that conv2's update may feel, in the stability test; the last is never reached before a run is lost.
+CAPS = (1.0, 4.0, 16.0, 64.0, 1e6)
+UNITS = {
+    "loss": "nats",
+    "learning_rate": "of the convolution weights",
+    "batch_size": "images",
+    "step": "gradient steps",
+    "test_error": "fraction",
+    "train_error": "fraction",
+    "test_loss": "nats",
+    "train_loss": "nats",
+    "diverged": "bool",
+}
+
+# The arms: what each changes in a plain LeNet at the same learning rate of the convolution weights.
+ARMS: dict[str, dict[str, str]] = {
+    "baseline": {},
+    "BN after both": {"norm": "batch"},
+    "BN after conv1": {"norm": "batch+none"},
+    "BN after conv2": {"norm": "none+batch"},
+    "BN_Amplify": {"norm": "amplify"},
+    "scaling only, no centring": {"norm": "rms"},
+    "constant gain, each channel": {"norm": "gain_channel"},
+    "constant gain, each layer": {"norm": "gain_layer"},
+    "conv rate matched to BN": {"conv": "as_batch"},
+    "FC rate matched to BN": {"fc": "as_batch"},
+    "smallest mode raised": {"spectrum": "smallest"},
+    "lower half raised": {"spectrum": "lower_half"},
+    "all but top five raised": {"spectrum": "all_but_top_five"},
+    "top five raised": {"spectrum": "top_five"},
+    "whole spectrum raised": {"spectrum": "all"},
+}
+FC_ARMS = ("baseline", "BN after both", "BN after conv1", "BN after conv2", "constant gain, each channel",
+           "lower half raised", "whole spectrum raised")  # fmt: skip
+FC_MODES = ("frozen", "matched")  # besides the paper's
+CHANGED = ("norm", "fc", "conv", "spectrum")  # names of a point by which arms differ
+
+
+def parts(
+    dataset: Dataset,
+    first_rates: list[float],
+    first_seeds: int,
+    sensitivity_seeds: int,
+    arm_rates: list[float],
+    arm_epochs: int,
+    arm_seeds: int,
+    stability_rates: list[float],
+    stability_steps: int,
+    stability_seeds: int,
+    rates: list[float],
+    epochs: int,
+    seeds: int,
+    seed: int,
+    device: str,
+    folder: Path | None = None,
+) -> dict[str, Callable[[], pd.DataFrame]]:
+    """The chapter's tables by name, each with the function that makes it; 0 epochs leaves the long runs out.
+
+    Args:
+        dataset: 32 x 32 images.
+        first_rates: learning rates of the first steps.
+        first_seeds: seeds of the first steps.
+        sensitivity_seeds: seeds of the sensitivity arms; 0 leaves them out.
+        arm_rates: learning rates of the arms.
+        arm_epochs: passes over the training images in the arms.
+        arm_seeds: seeds of the arms.
+        stability_rates: learning rates, each twice the one before, at which runs are watched for divergence.
+        stability_steps: gradient steps that a rate must survive.
+        stability_seeds: seeds of that.
+        rates: learning rates of the long runs, in the order in which they are run.
+        epochs: passes over the training images in the long runs; 0 leaves them out.
+        seeds: seeds of the long runs.
+        seed: the first seed.
+        device: where the data lie already.
+        folder: keeps finished runs, so that a killed recording goes on.
+    """
+    del device
+    some = partial(seeds_from, seed)
+    made = {
+        "first_steps": partial(first_steps, dataset, NORMS, first_rates, some(first_seeds)),
+        "arms": partial(arms, dataset, arm_rates, some(arm_seeds), arm_epochs),
+        "stability": partial(stability, dataset, NORMS, stability_rates, some(stability_seeds), stability_steps),
+    }
+    if sensitivity_seeds:
+        made["sensitivity"] = partial(sensitivity, dataset, SENSITIVITY_RATES, some(sensitivity_seeds))
+    if epochs:
+        made["long_runs"] = partial(long_runs, dataset, NORMS, rates, some(seeds), epochs)
+    return {name: partial(make, folder=folder) for name, make in made.items()}
+
+
+def first_steps(dataset, norms, rates, seeds, folder: Path | None = None, progress=True) -> pd.DataFrame:
+    """Spectra, powers and masks at `FIRST_STEPS`, for every norm, rate and seed."""
+    points = grid(norm=list(norms), learning_rate=list(rates), seed=list(seeds))
+    table = run_points(points, _beginning(dataset), folder=folder, progress=progress)
+    return told(table, drop=("batch_size", "gain", "fc", "conv", "spectrum", "cap"))
+
+
+def sensitivity(dataset, rates, seeds, folder: Path | None = None, progress=True) -> pd.DataFrame:
+    """First steps at other initial gains, mini-batches and measures of power."""
+    common = {"learning_rate": list(rates), "seed": list(seeds)}
+    points = grid(norm=list(NORMS), gain=list(GAINS), **common)
+    points += grid(norm=list(NORMS), batch_size=list(BATCH_SIZES), **common)
+    points += grid(norm=["amplify_variance", "suppress_variance"], **common)
+    table = run_points(points, _beginning(dataset), folder=folder, progress=progress)
+    return told(table, drop=("fc", "conv", "spectrum", "cap"))
+
+
+def _beginning(dataset: Dataset) -> Setting:
+    return Setting(dataset, FIRST_STEPS[-1], FIRST_STEPS, {"probe": LeNetProbe(probe_images(dataset))})
+
+
+def long_runs(dataset, norms, rates, seeds, epochs, folder: Path | None = None, progress=True) -> pd.DataFrame:
+    """Errors on the test split and spectra after each of ``epochs`` passes, for every norm, rate and seed."""
+    points = grid(learning_rate=list(rates), seed=list(seeds), norm=list(norms))
+    setting = _training(dataset, epochs, parts_of_an_epoch=(0, 0.1, 0.3))
+    table = run_points(points, setting, folder=folder, progress=progress)
+    return told(table, drop=("batch_size", "gain", "fc", "conv", "spectrum", "cap"))
+
+
+def arms(dataset, rates, seeds, epochs, folder: Path | None = None, names=tuple(ARMS), progress=True) -> pd.DataFrame:
+    """Errors of the arms named, fc as in the paper, and frozen and matched for those of `FC_ARMS`."""
+    points = arm_points(names, rates, seeds)
+    table = run_points(points, _training(dataset, epochs, (0, 0.3)), folder=folder, progress=progress)
+    return told(named_arms(table), drop=("batch_size", "gain", "cap", *CHANGED))
+
+
+def arm_points(names, rates, seeds, fc_names=FC_ARMS) -> list[dict[str, object]]:
+    """Points of the arms named: fc as in the paper, and in every way of `FC_MODES` where ``fc_names`` has the arm."""
+    points = [{**ARMS[name], "fc": mode} for name in names if name in fc_names for mode in FC_MODES]
+    points = [ARMS[name] for name in names] + points
+    return [{"learning_rate": rate, "seed": n, **point} for point in points for rate in rates for n in seeds]
+
+
+def named_arms(table: pd.DataFrame) -> pd.DataFrame:
+    """Name the arm and the treatment of fc (``fc_mode``) of every row of runs at `arm_points`."""
+    kinds = {tuple({**DEFAULTS, **changes}[key] for key in CHANGED): name for name, changes in ARMS.items()}
+    own = table.assign(fc=table["fc"].where(~table["fc"].isin(FC_MODES), "paper"))
+    table = table.assign(fc_mode=table["fc"].where(table["fc"].isin(FC_MODES), "paper"))
+    table["arm"] = [kinds[tuple(row)] for row in own[list(CHANGED)].itertuples(index=False)]
+    leading = ["arm", "fc_mode"]
+    return table[leading + [name for name in table if name not in leading]]
+
+
+def stability(dataset, norms, rates, seeds, steps, folder: Path | None = None, progress=True) -> pd.DataFrame:
+    """Which rates are survived: by every norm, and by the plain network under every cap of `CAPS` on conv2.
+
+    Under a cap conv1 learns at 0.1, so that conv2's largest eigenvalue alone is in question.
+    """
+    points = grid(norm=list(norms), learning_rate=list(rates), seed=list(seeds))
+    points += grid(norm=["none"], learning_rate=list(rates), seed=list(seeds), cap=list(CAPS))
+    few = dataset.subset(test=min(SURVIVAL_IMAGES, len(dataset.test_labels)))  # enough to tell learning from guessing
+    watched = {"probe": LeNetProbe(probe_images(dataset, SURVIVAL_IMAGES)), "test": SplitError(few)}
+    setting = Setting(dataset, steps, FIRST_STEPS, watched)
+    return told(
+        run_points(points, setting, folder=folder, progress=progress),
+        drop=("batch_size", "gain", "fc", "conv", "spectrum"),
+    )
+
+
+def _training(dataset: Dataset, epochs: int, parts_of_an_epoch: tuple[float, ...]) -> Setting:
+    whole = (*parts_of_an_epoch, *(epoch for epoch in EPOCHS_TOLD if epoch < epochs), epochs)
+    at = epochs_to_steps(whole, dataset, RATED_AT)
+    watched = {"probe": LeNetProbe(probe_images(dataset)), "test": SplitError(dataset)}
+    return Setting(dataset, at[-1], at, watched)
+
+
+def told(table: pd.DataFrame, drop: tuple[str, ...]) -> pd.DataFrame:
+    """Leave out columns that say the same in every row, and give every column its unit."""
+    table = table.drop(columns=list(drop))
+    powers = {column: "power" for column in table if column.startswith(("lambda_", "power"))}
+    shares = {column: "fraction" for column in table if column.startswith(("occupancy", "disagreement"))}
+    # Six digits are far more than is known of them, and a recorded table has to stay small.
+    table = table.assign(**{name: table[name].map(lambda value: float(f"{value:.6g}")) for name in powers})
+    units = {**dict.fromkeys(table.columns, "name or count"), **powers, **shares, **UNITS}
+    table.attrs["units"] = {column: units[column] for column in table.columns}
+    return table

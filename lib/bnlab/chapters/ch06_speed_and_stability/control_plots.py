@@ -1,0 +1,153 @@
+"""Figures of what Chai et al. 2020 do not test: the low-rate gain taken apart, stability under caps, other settings."""
+
+import numpy as np
+import pandas as pd
+
+from bnlab.chapters.ch06_speed_and_stability.plots import BELOW, LOOKS, NAMES
+from bnlab.figures.style import COLOURS, DASHES, MARKERS
+
+NEVER_REACHED = 1e3  # a cap above holds nothing back
+MODES = {"paper": "fc as in the paper", "matched": "fc's rate matched", "frozen": "fc frozen"}
+
+
+def forest(found: pd.DataFrame):
+    """Plot what every arm gains over its baseline in the final test error: median, quartiles and every seed.
+
+    One panel a treatment of fc; the dashed line is what Batch Normalization after both layers gains there.
+
+    Args:
+        found: ``arm``, ``fc_mode``, ``seed``, ``gain`` (fraction of the test images).
+    """
+    import matplotlib.pyplot as plt
+
+    arms = [arm for arm in dict.fromkeys(found["arm"]) if arm != "baseline"]
+    modes = [mode for mode in MODES if len(found[(found["fc_mode"] == mode) & (found["arm"] != "baseline")])]
+    widths = [1.6 if mode == "paper" else 1 for mode in modes]
+    figure, panels = plt.subplots(
+        1, len(modes), figsize=(7, 1.3 + 0.3 * len(arms)), sharey=True, width_ratios=widths, squeeze=False
+    )
+    for axes, mode in zip(panels[0], modes, strict=True):
+        there = found[found["fc_mode"] == mode]
+        for height, arm in enumerate(arms):
+            gains = 100 * there.loc[there["arm"] == arm, "gain"]
+            if not len(gains):
+                continue
+            look = {"color": COLOURS[1] if "raised" in arm else COLOURS[0]}
+            low, middle, high = np.quantile(gains, [0.25, 0.5, 0.75])
+            axes.plot(gains, np.full(len(gains), height), "|", ms=8, alpha=0.6, ls="none", **look)
+            axes.plot([low, high], [height, height], lw=3, ls="-", solid_capstyle="butt", alpha=0.6, **look)
+            axes.plot(middle, height, "D" if "raised" in arm else "o", ms=6, **look)
+        both = 100 * there.loc[there["arm"] == "BN after both", "gain"]
+        axes.axvline(0, color="black", lw=1, ls="-")
+        if len(both):
+            axes.axvline(both.median(), color="black", lw=1, ls="--")
+        axes.set(xlabel="gain (points)", title=MODES[mode])
+    panels[0][0].set_yticks(range(len(arms)), arms)
+    panels[0][0].set_ylim(len(arms) - 0.5, -0.5)
+    plt.close(figure)
+    return figure
+
+
+def cause_or_effect(largest: pd.DataFrame):
+    """Plot the largest eigenvalue of R(conv2) at initialisation, and at the last of four steps before a loss runs away.
+
+    Args:
+        largest: ``norm``, ``seed``, ``initial`` and ``last`` (power), of runs at one rate.
+    """
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 3.6))
+    for place, norm in enumerate(NAMES):
+        part = largest[largest["norm"] == norm]
+        for shift, column in ((-0.17, "initial"), (0.17, "last")):
+            filled = column == "last"
+            axes.plot(place + shift + np.linspace(-0.06, 0.06, len(part)), part[column], ls="none", ms=6,
+                      marker=LOOKS[norm]["marker"], color=LOOKS[norm]["color"],
+                      markerfacecolor=LOOKS[norm]["color"] if filled else "white")  # fmt: skip
+            axes.plot(place + shift + np.array([-0.13, 0.13]), [part[column].median()] * 2, color="black", lw=2, ls="-")
+    faces = {"at initialisation": "white", "last of four steps, loss below ten times its first": "#444444"}
+    handles = [plt.Line2D([], [], ls="none", marker="o", color="#444444", markerfacecolor=face, label=name)
+               for name, face in faces.items()]  # fmt: skip
+    handles.append(plt.Line2D([], [], color="black", lw=2, ls="-", label="median"))
+    axes.set(yscale="log", ylabel="$\\lambda_{\\max}$ of $R$ (power)")
+    axes.set_xticks(range(len(NAMES)), NAMES.values())
+    figure.legend(handles=handles, ncols=3, **BELOW)
+    plt.close(figure)
+    return figure
+
+
+def largest_rates(found: pd.DataFrame):
+    """Plot the largest rate survived: by every network, and by the plain one against the cap on conv2's eigenvalues.
+
+    Args:
+        found: ``norm``, ``cap`` (power; 0: none, conv1 at the swept rate too), ``seed``, ``largest`` (nan: none),
+            ``beyond`` ("above": at least).
+    """
+    import matplotlib.pyplot as plt
+
+    capped = found[found["cap"] > 0]
+    count = 2 if len(capped) else 1
+    figure, panels = plt.subplots(1, count, figsize=(7, 3.8), squeeze=False, sharey=True)
+    free = found[found["cap"] == 0]
+    norms = [norm for norm in NAMES if norm in set(free["norm"])]
+    for place, norm in enumerate(norms):
+        _rates(panels[0][0], free[free["norm"] == norm], place + np.linspace(-0.15, 0.15, 9), LOOKS[norm])
+    panels[0][0].set_xticks(range(len(norms)), [NAMES[norm].replace("_", "\n") for norm in norms])
+    panels[0][0].set(yscale="log", ylabel="largest rate survived")
+    rates = sorted(found["largest"].dropna().unique())
+    panels[0][0].set_ylim(rates[0] / 1.5, rates[-1] * 1.5)
+    panels[0][0].set_yticks(rates, [f"{rate:.4g}" for rate in rates])
+    panels[0][0].minorticks_off()
+    if len(capped):
+        right, caps = panels[0][1], np.array(sorted(capped["cap"].unique()))
+        for place, cap in enumerate(caps):
+            _rates(right, capped[capped["cap"] == cap], place + np.linspace(-0.15, 0.15, 9), LOOKS["none"])
+        real = caps[caps < NEVER_REACHED]
+        right.set_xticks(range(len(caps)), [f"{cap:g}" if cap in real else "none" for cap in caps])
+        right.set(xlabel="cap on conv2's eigenvalues (power)", title="Baseline, conv1 at rate 0.1")
+        if len(real) > 1:
+            product = (capped["largest"] * capped["cap"])[capped["cap"] < NEVER_REACHED].median()
+            right.plot(range(len(real)), product / real, color="black", lw=1, ls=DASHES[1], label="∝ 1 / cap")
+            right.legend(fontsize=10, loc="lower left")
+    panels[0][0].set_title("as they are")
+    plt.close(figure)
+    return figure
+
+
+def _rates(axes, rows: pd.DataFrame, places: np.ndarray, look: dict) -> None:
+    """Draw one point a seed; an open one with an arrow's head where the grid ended first."""
+    chosen = places[np.linspace(0, len(places) - 1, len(rows)).astype(int)]
+    for place, largest, beyond in zip(chosen, rows["largest"], rows["beyond"], strict=True):
+        marker = "^" if beyond == "above" else look["marker"]
+        face = "white" if beyond == "above" else look["color"]
+        axes.plot(place, largest, marker=marker, ls="none", ms=7, color=look["color"], markerfacecolor=face)
+
+
+def other_settings(found: pd.DataFrame):
+    """Plot ratios of eigenvalues to the baseline's under other settings: median and quartiles over the seeds.
+
+    Args:
+        found: ``eigenvalue`` and ``rate`` (one panel each pair), ``setting``, ``norm``, ``seed``, ``ratio``.
+    """
+    import matplotlib.pyplot as plt
+
+    cases = list(dict.fromkeys(zip(found["eigenvalue"], found["rate"], strict=True)))
+    settings = list(dict.fromkeys(found["setting"]))
+    figure, panels = plt.subplots(1, len(cases), figsize=(7, 1.6 + 0.5 * len(settings)), sharey=True, squeeze=False)
+    norms = [norm for norm in NAMES if norm in set(found["norm"])]
+    for axes, (eigenvalue, rate) in zip(panels[0], cases, strict=True):
+        for number, norm in enumerate(norms):
+            part = found[(found["eigenvalue"] == eigenvalue) & (found["rate"] == rate) & (found["norm"] == norm)]
+            by_setting = part.groupby("setting")["ratio"]
+            low, middle, high = (by_setting.quantile(q).reindex(settings) for q in (0.25, 0.5, 0.75))
+            heights = np.arange(len(settings)) + 0.22 * (number - 1)
+            look = {"color": LOOKS[norm]["color"], "marker": MARKERS[list(NAMES).index(norm)]}
+            axes.errorbar(middle, heights, xerr=np.stack([middle - low, high - middle]), ls="none", capsize=2,
+                          label=NAMES[norm], **look)  # fmt: skip
+        axes.axvline(1, color="black", lw=1, ls="-")
+        axes.set(xscale="log", xlabel=f"$\\lambda_{{\\{eigenvalue}}}$ over the baseline's", title=f"rate {rate:g}")
+    panels[0][0].set_yticks(range(len(settings)), settings)
+    panels[0][0].set_ylim(len(settings) - 0.5, -0.5)
+    figure.legend(*panels[0][0].get_legend_handles_labels(), ncols=3, **BELOW)
+    plt.close(figure)
+    return figure

@@ -1,0 +1,112 @@
+"""The tables of `channel_norms` in under a minute: fewer rates, caps and images, and one run may serve two tables.
+
+Columns are those of the recorded tables, as far as something was measured, so that the same functions summarise, judge
+and draw both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from bnlab.chapters.ch06_speed_and_stability.channel_norms import (
+    ARMS,
+    CHANGED,
+    NORMS,
+    RATED_AT,
+    arm_points,
+    named_arms,
+    told,
+)
+from bnlab.datasets import Dataset
+from bnlab.measures.probes import LeNetProbe, SplitError, probe_images
+from bnlab.sweeps import sweep as sweeps
+from bnlab.sweeps.points import Setting, complete, epochs_to_steps, run_points
+from bnlab.sweeps.sweep import grid, seeds_from
+
+PROBE_IMAGES = 128
+PARTS_OF_AN_EPOCH = (0.5,)  # after which errors are measured, besides whole ones
+FIRST_STEPS = (0, 1, 2, 3, 4, 5)
+SAME = ("batch_size", "gain", "fc", "conv", "spectrum", "cap")  # what runs that differ in their norm have in common
+
+
+def tables(
+    dataset: Dataset,
+    *,
+    first_rates: Sequence[float],
+    rates: Sequence[float],
+    epochs: int,
+    arms: Sequence[str],
+    arm_rate: float,
+    fc_arms: Sequence[str],
+    stability_norms: Sequence[str],
+    stability_rates: Sequence[float],
+    stability_steps: int,
+    caps: Sequence[float],
+    seeds: int,
+    seed: int = 0,
+) -> dict[str, pd.DataFrame]:
+    """Make ``first_steps``, ``long_runs``, ``arms`` and ``stability``.
+
+    Args:
+        dataset: 32 x 32 images.
+        first_rates: learning rates of the first five steps.
+        rates: learning rates of whole trainings.
+        epochs: passes over the training images in these and in the arms.
+        arms: entries of `channel_norms.ARMS`.
+        arm_rate: their learning rate.
+        fc_arms: those that are trained with fc frozen and matched as well.
+        stability_norms: networks watched for divergence.
+        stability_rates: learning rates at which they are.
+        stability_steps: gradient steps that a rate must survive.
+        caps: of conv2's largest eigenvalue, in the plain network; may be empty.
+        seeds: how many.
+        seed: the first.
+
+    Raises:
+        ValueError: a grid is empty or a value not usable, before anything trains; or a run failed.
+    """
+    for name in arms:
+        if name not in ARMS:
+            raise ValueError(f"arms: {name!r} is not one of {', '.join(ARMS)}")
+    all_seeds = seeds_from(seed, seeds)
+    first = grid(norm=NORMS, learning_rate=first_rates, seed=all_seeds)
+    long = _whole(grid(learning_rate=rates, seed=all_seeds, norm=NORMS))
+    taken_apart = _whole(arm_points(arms, [arm_rate], all_seeds, fc_arms))
+    survival = {"learning_rate": stability_rates, "seed": all_seeds}
+    stability = _whole(grid(norm=stability_norms, **survival) + (grid(cap=caps, **survival) if len(caps) else []))
+
+    probe = LeNetProbe(probe_images(dataset, PROBE_IMAGES))
+    error = {"test": SplitError(dataset)}
+    at = epochs_to_steps((*PARTS_OF_AN_EPOCH, *range(1, epochs + 1)), dataset, RATED_AT)
+    with sweeps.processes() as pool:
+        first_runs = _run(first, Setting(dataset, FIRST_STEPS[-1], FIRST_STEPS, {"probe": probe}), pool)
+        # Baseline and Batch Normalization at the arms' rate belong to both.
+        both = long + [point for point in taken_apart if point not in long]
+        runs = _run(both, Setting(dataset, at[-1], at, error, PROBE_IMAGES), pool)
+        survived = _run(stability, Setting(dataset, stability_steps, (), error), pool)
+    return {
+        "first_steps": told(first_runs, drop=SAME),
+        "long_runs": told(_at(runs, long), drop=SAME),
+        "arms": told(named_arms(_at(runs, taken_apart)), drop=("batch_size", "gain", "cap", *CHANGED)),
+        "stability": told(survived, drop=SAME[:-1]),
+    }
+
+
+def _whole(points: list[dict[str, object]]) -> list[dict[str, object]]:
+    return [complete(point) for point in points]
+
+
+def _run(points: list[dict[str, object]], setting: Setting, pool) -> pd.DataFrame:
+    table = run_points(points, setting, executor=pool, progress=False)
+    failed = table[table["status"] != "ok"]
+    if len(failed):
+        raise ValueError(f"{len(failed)} of {len(points)} runs: {failed['status'].iloc[0]}")
+    return table
+
+
+def _at(runs: pd.DataFrame, points: list[dict[str, object]]) -> pd.DataFrame:
+    """Rows of the runs at these points, in their order."""
+    names = list(points[0])
+    return pd.DataFrame(points).merge(runs, on=names, how="left")[list(runs.columns)]

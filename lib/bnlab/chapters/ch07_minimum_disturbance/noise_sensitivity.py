@@ -1,0 +1,194 @@
+"""Figure 10 of Chai et al. 2020: training with noise injected into conv2's local error, by every way of updating it.
+
+The same network is trained with and without noise over a range of rates, so that methods can be compared at equal
+error without noise (`noise_matching`). What noise does to a single update needs no rate: `update_noise`.
+
+As in the document, only conv2 is normalised and fc stays untrained. The swept rate is conv2's; conv1 learns at 0.1
+like everything else, because a rate that suits the normalised update of one layer says nothing about the plain update
+of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from bnlab.datasets import Dataset
+from bnlab.layers.nlms import NlmsConv2d
+from bnlab.measures.probes import SplitError
+from bnlab.models.initialisation import undrawn
+from bnlab.models.lenet import LeNet
+from bnlab.randomness import generator
+from bnlab.sweeps.points import OTHERS, Setting, epochs_to_steps, network
+from bnlab.sweeps.sweep import grid, sweep
+from bnlab.training.train import Job, train_job
+
+# Norm of conv2 -> the sum of squares that its update divides by, for a patch of unit power. A rate r means r times that
+# number, so that equal rates are equal steps for such patches.
+METHODS = {
+    "none": 1,
+    "batch": 1,
+    "batch_prior": 1,
+    "nlms_l1": 25,
+    "nlms_l1_squared": 25,
+    "nlms_l2": 25,
+    "nlms_l2_patch": 150,
+}
+FC = ("frozen", "trained")
+TEST_IMAGES = 2000  # at most, on which the many short runs are compared
+UNITS = {
+    "norm": "name",
+    "noise": "of the local error",
+    "rate": "at unit power",
+    "seed": "index",
+    "fc": "name",
+    "role": "name",
+    "step": "gradient steps",
+    "loss": "nats",
+    "test_error": "fraction",
+    "test_loss": "nats",
+    "diverged": "bool",
+}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Which runs are made: every method at every rate; clean, and with each noise; tuning seeds clean only."""
+
+    methods: tuple[str, ...]
+    rates: tuple[float, ...]
+    noises: tuple[float, ...]
+    seeds: tuple[int, ...]
+    tuning_seeds: tuple[int, ...]
+    batch_size: int = 64
+
+    def __post_init__(self):
+        """Refuse what could not run."""
+        for name in self.methods:
+            if name not in METHODS:
+                raise ValueError(f"methods: {name!r} is not one of {', '.join(METHODS)}")
+        if not all(noise > 0 for noise in self.noises):
+            raise ValueError(f"noises = {list(self.noises)!r} must be above 0; the clean runs are always made")
+        if set(self.seeds) & set(self.tuning_seeds):
+            raise ValueError(f"tuning_seeds: {sorted(set(self.seeds) & set(self.tuning_seeds))} are reported seeds too")
+
+    def points(self, fc: str = "frozen") -> list[dict[str, object]]:
+        """List the runs, as plain points."""
+        common = {"norm": list(self.methods), "rate": list(self.rates), "fc": [fc], "batch_size": [self.batch_size]}
+        reported = grid(**common, noise=[0.0, *self.noises], seed=list(self.seeds))
+        return reported + (grid(**common, noise=[0.0], seed=list(self.tuning_seeds)) if self.tuning_seeds else [])
+
+
+def inject_noise(model: LeNet, noise: float, draws: torch.Generator | None = None) -> NlmsConv2d:
+    """Put a conv2 into the model whose weights, and nothing else, see a noisy local error; give it back.
+
+    The weights (the very tensors) and the rule of the update stay: an NLMS layer remains one, a plain convolution gets
+    the plain gradient. ``noise`` is in standard deviations of the local error, ``draws`` a CPU generator.
+    """
+    old = model.conv2
+    rule = {"norm": "none"}
+    if isinstance(old, NlmsConv2d):
+        rule = {"norm": old.norm, "span": old.span, "regulariser": old.regulariser}
+    make = partial(NlmsConv2d, noise=noise, generator=draws, **rule)
+    layer = undrawn(make, old.in_channels, old.out_channels, *old.kernel_size[:1], *old.stride[:1], *old.padding[:1])
+    layer.weight, layer.bias = old.weight, old.bias
+    model.conv2 = layer
+    return layer
+
+
+def prepare(point: Mapping[str, object], setting: Setting) -> Job:
+    """Build the network of a point, and everything that training it needs."""
+    seed = int(point["seed"])
+    model = network({"norm": f"none+{point['norm']}", "seed": seed, "gain": 1.0}, setting.dataset)
+    inject_noise(model, float(point["noise"]), generator(seed, "noise in conv2's local error"))
+    return Job(
+        model=model,
+        generator=generator(seed, "order of mini-batches"),
+        learning_rate=float(point["rate"]) * METHODS[str(point["norm"])],
+        other_learning_rate=OTHERS,
+        rates={"conv1.weight": OTHERS, **({"fc": 0.0} if point["fc"] == "frozen" else {})},
+        measurements=setting.measurements,
+    )
+
+
+def run_point(point: Mapping[str, object], setting: Setting) -> pd.DataFrame:
+    """Train one network; one row a recorded step."""
+    job, size = prepare(point, setting), int(point["batch_size"])
+    run = train_job(job, setting.dataset, steps=setting.steps, batch_size=size, record_at=setting.record_at)
+    return run.history.assign(diverged=run.diverged)
+
+
+def run_together(points: Sequence[Mapping[str, object]], setting: Setting) -> list[pd.DataFrame]:
+    """Train the networks of many points as one computation; the tables of `run_point`, in order."""
+    from bnlab.training.batched import train_together  # late: only a GPU takes this way
+
+    jobs = [prepare(point, setting) for point in points]
+    size = int(points[0]["batch_size"])  # a grid has one
+    runs = train_together(jobs, setting.dataset, steps=setting.steps, batch_size=size, record_at=setting.record_at)
+    return [run.history.assign(diverged=run.diverged) for run in runs]
+
+
+def run_grid(
+    points: Sequence[Mapping[str, object]],
+    setting: Setting,
+    tuning: Sequence[int],
+    folder: Path | None = None,
+    executor: Executor | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Run points, on a GPU as one computation; tidy, with the ``role`` of a run's seed: "tuning" or "reported"."""
+    batched = partial(run_together, setting=setting) if setting.dataset.train_images.is_cuda else None
+    run = partial(run_point, setting=setting)
+    found = sweep(points, run, key=setting.key, folder=folder, executor=executor, together=batched, progress=progress)
+    refuse_failures(found)
+    found["role"] = found["seed"].isin(tuning).map({True: "tuning", False: "reported"})
+    found = found[list(UNITS)]
+    found.attrs["units"] = dict(UNITS)
+    return found
+
+
+def refuse_failures(found: pd.DataFrame) -> None:
+    """Stop where a run of a sweep failed: a comparison of seeds in pairs has no use for a table with holes.
+
+    Raises:
+        ValueError: with the reason of the first failure.
+    """
+    failed = found[found["status"] != "ok"]
+    if len(failed):
+        raise ValueError(f"{len(failed)} of the runs failed, the first with {failed['status'].iloc[0]!r}")
+
+
+def frontier(
+    dataset: Dataset,
+    wanted: Grid,
+    steps: int,
+    fc: Sequence[str] = ("frozen",),
+    folder: Path | None = None,
+    executor: Executor | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Test error and loss after some steps, with and without noise, at every rate; on at most 2,000 test images.
+
+    ``fc``: "frozen" as in the document, "trained" at 0.1 like everything else, or both.
+    """
+    for word in fc:
+        if word not in FC:
+            raise ValueError(f"fc: {word!r} is not one of {', '.join(FC)}")
+    fewer = dataset.subset(test=min(TEST_IMAGES, len(dataset.test_labels)))
+    setting = Setting(dataset, steps, (steps,), {"test": SplitError(fewer)})
+    points = [point for word in fc for point in wanted.points(word)]
+    return run_grid(points, setting, wanted.tuning_seeds, folder, executor, progress)
+
+
+def long_runs(dataset: Dataset, wanted: Grid, epochs: int, folder: Path | None = None) -> pd.DataFrame:
+    """Test error and loss after every second epoch, fc untrained; and of the baseline with fc trained, noiseless."""
+    at = epochs_to_steps((*range(2, epochs, 2), epochs), dataset, wanted.batch_size)
+    setting = Setting(dataset, at[-1], at, {"test": SplitError(dataset)})
+    trained = Grid(("none",), wanted.rates, (), wanted.seeds, wanted.tuning_seeds, wanted.batch_size).points("trained")
+    return run_grid(wanted.points() + trained, setting, wanted.tuning_seeds, folder)

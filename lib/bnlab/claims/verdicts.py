@@ -1,0 +1,113 @@
+"""Verdicts on their way: from a chapter's displayed output, where they are metadata, to the ledger of the whole book.
+
+They travel as metadata of a displayed output because side-effect files vanish on a cache hit and a MIME type of our
+own is a fatal warning to Sphinx.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from bnlab.claims import book
+from bnlab.claims.ledger import SCALES, VERDICTS, Claim, LedgerError, Verdict, claims
+
+
+def as_metadata(verdicts: Iterable[Verdict]) -> dict:
+    """Pack verdicts as the metadata of a displayed output (JSON types only, which know no infinity)."""
+    rows = [asdict(verdict) for verdict in verdicts]
+    for row in rows:
+        for name in ("statistic", "interval"):
+            if row[name] is not None and not all(math.isfinite(x) for x in _listed(row[name])):
+                row[name] = None
+    return {"bnlab": {"verdicts": rows}}
+
+
+def verdicts_in(notebook: dict) -> list[Verdict]:
+    """Unpack the verdicts of an executed notebook.
+
+    Raises:
+        LedgerError: what is there is not a verdict of this ledger.
+    """
+    found = []
+    for entry in book.outputs_metadata(notebook):
+        rows = entry.get("verdicts", [])
+        for row in rows if isinstance(rows, list) else [rows]:
+            try:
+                verdict = Verdict(**{**row, "interval": tuple(row["interval"]) if row.get("interval") else None})
+                _refuse_malformed(verdict)
+            except (TypeError, ValueError, AttributeError) as error:
+                raise LedgerError(f"{str(row)[:80]!r} is not a verdict ({error}).") from None
+            found.append(verdict)
+    return found
+
+
+def _refuse_malformed(verdict: Verdict) -> None:
+    if not all(isinstance(text, str) for text in (verdict.id, verdict.measured, verdict.data)):
+        raise ValueError("id, measured and data must be texts")
+    if verdict.verdict not in VERDICTS or verdict.scale not in SCALES:
+        raise ValueError(f"{verdict.verdict!r} at scale {verdict.scale!r} is none")
+    numbers = [x for x in (verdict.statistic, verdict.seeds, *(verdict.interval or ())) if x is not None]
+    if not all(isinstance(x, int | float) for x in numbers) or len(verdict.interval or (0, 0)) != 2:
+        raise ValueError("statistic and seeds must be numbers, interval two of them")
+
+
+def _listed(value: float | tuple[float, ...]) -> tuple[float, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def collect(where: Path | None = None) -> list[dict]:
+    """Gather every claim with its verdict out of the notebooks that the last build executed.
+
+    Returns:
+        One dict a claim: id, chapter, kind, verdict, quick, full, measured, interval, seeds, data. ``quick`` says "not
+        built" before a build. ``full`` says "no full-scale run" where none is recorded. ``verdict`` is the one that
+        counts: the quick run settles kinds I and T; a recorded full-scale run settles X; H only full scale.
+    """
+    where = where or book.root()
+    rows = []
+    by_scale: dict[tuple[str, str], Verdict] = {}
+    for path in book.chapter_paths(where):  # by the book's names: a build leaves what earlier names produced
+        executed = book.executed_folder(where) / path.name
+        for verdict in verdicts_in(book.read_notebook(executed)) if executed.is_file() else ():
+            by_scale[verdict.id, verdict.scale] = verdict
+    for claim in claims(where).values():
+        quick, full = by_scale.get((claim.id, "quick")), by_scale.get((claim.id, "full"))
+        deciding = _deciding(claim, quick, full)
+        rows.append(
+            {
+                "id": claim.id,
+                "chapter": claim.chapter,
+                "kind": claim.kind,
+                "verdict": deciding.verdict if deciding else _undecided(claim, quick),
+                "quick": quick.verdict if quick else "not built",
+                "full": full.verdict if full else "no full-scale run",
+                "measured": deciding.measured if deciding else "",
+                "interval": deciding.interval if deciding else None,
+                "seeds": deciding.seeds if deciding else None,
+                "data": deciding.data if deciding else "",
+            }
+        )
+    return rows
+
+
+def missing(where: Path | None = None) -> list[str]:
+    """List the claims of existing chapters that no executed notebook pronounces on."""
+    where = where or book.root()
+    numbers = {path.stem[:2] for path in book.chapter_paths(where)}
+    known = claims(where)
+    return [
+        row["id"]
+        for row in collect(where)
+        if known[row["id"]].chapter in numbers and row["quick"] == "not built" and row["full"] == "no full-scale run"
+    ]
+
+
+def _deciding(claim: Claim, quick: Verdict | None, full: Verdict | None) -> Verdict | None:
+    if claim.kind in "IT":
+        return quick or full
+    return full if claim.kind == "H" else full or quick
+
+
+def _undecided(claim: Claim, quick: Verdict | None) -> str:
+    return "not run at full scale" if claim.kind == "H" and quick else "not built"

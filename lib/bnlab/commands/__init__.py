@@ -1,0 +1,1 @@
+"""The ``bnlab`` command, and the checks behind it."""

@@ -1,0 +1,174 @@
+"""The ``bnlab`` command: the friendly door to chapters, recorded runs and verdicts.
+
+Bad input is answered with one line on standard error and exit status 2, before anything runs or is written.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import bnlab
+from bnlab.claims import book, ledger, verdicts
+from bnlab.commands import compare as comparison
+from bnlab.commands import record as recording
+from bnlab.commands import run as rerun
+from bnlab.commands.parameters import ParameterError
+from bnlab.records import recorded
+
+REFUSALS = (
+    ParameterError,
+    book.BookError,
+    ledger.LedgerError,
+    recorded.RecordedError,
+    recording.RecordingError,
+    rerun.RunError,
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._negative_number_matcher = re.compile(r"-(\d|\.\d|inf|nan)")  # argparse takes -1e-3 for an option
+
+    def error(self, message: str):
+        # argparse would print the usage as well: one clear line is what a mistyped option deserves.
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}. Try {self.prog} --help.\n")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        status = options.command(options)
+        sys.stdout.flush()  # here, where a closed pipe can be answered
+        return status
+    except REFUSALS as refusal:
+        print(f"bnlab: {' '.join(str(refusal).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("bnlab: stopped; what was finished is kept.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # bnlab ledger | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
+        return 0
+
+
+def _parser() -> _Parser:
+    purpose = "Re-run the BN Lab: an executable book on why Batch Normalization works."
+    parser = _Parser(prog="bnlab", description=purpose)
+    parser.add_argument("--version", action="version", version=f"bnlab {bnlab.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="command", parser_class=_Parser)
+
+    chapters = commands.add_parser("chapters", help="every chapter, its parameters, types, defaults, meaning and cost")
+    chapters.add_argument("--json", action="store_true", help="as JSON")
+    chapters.set_defaults(command=_chapters)
+
+    run = commands.add_parser("run", help="execute a chapter with your parameters")
+    run.add_argument("chapter", help="its number, for example 04")
+    _add_parameters(run)
+    run.add_argument("--device", choices=("auto", "cpu", "cuda"), help="the same as -p device ...")
+    run.add_argument("-o", "--output", type=Path, default=Path("runs"), metavar="FOLDER", help="made if missing (runs)")
+    run.add_argument("--quiet", action="store_true", help="no progress bar")
+    run.set_defaults(command=_run)
+
+    record = commands.add_parser("record", help="run a chapter's experiment at full scale and keep it in data/recorded")
+    record.add_argument("chapter", help="its number, for example 16")
+    _add_parameters(record)
+    record.add_argument("--preset", default="paper", help="a folder of book/presets (paper)")
+    record.add_argument("--device", choices=("auto", "cpu", "cuda"), help="the same as -p device ... (auto)")
+    record.add_argument("--data-root", type=Path, help="where the data sets are (else BNLAB_DATA, else data/downloads)")
+    record.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="the book's data/recorded if not given")
+    record.set_defaults(command=_record)
+
+    compare = commands.add_parser("compare", help="my run beside the book's: verdicts and tables that differ")
+    compare.add_argument("notebook", type=Path, help="an executed chapter, for example runs/04_natural_modes.ipynb")
+    compare.add_argument("--json", action="store_true", help="as JSON")
+    compare.set_defaults(command=_compare)
+
+    claims = commands.add_parser("ledger", help="every claim with its verdict, quick and full scale")
+    claims.add_argument("--json", action="store_true", help="as JSON")
+    claims.set_defaults(command=_ledger)
+    return parser
+
+
+def _add_parameters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+        help="a parameter, for example -p rates '[0.1, 3.0]'; repeat for more",
+    )  # fmt: skip
+
+
+def _given(options: argparse.Namespace) -> dict[str, str]:
+    given: dict[str, str] = {}
+    device = [("device", options.device)] if options.device else []
+    for name, value in [*options.parameters, *device]:
+        if name in given:
+            raise ParameterError(f"parameter {name} is given twice: give it once.")
+        given[name] = value
+    return given
+
+
+def _chapters(options: argparse.Namespace) -> int:
+    every = book.chapters()
+    if options.json:
+        print(json.dumps([_chapter_facts(chapter) for chapter in every], indent=1))
+        return 0
+    for chapter in every:
+        cost = "time not recorded" if chapter.seconds is None else f"{chapter.seconds:.0f} s on 2 CPU cores"
+        print(f"{chapter.number}  {chapter.title}  ({cost}, no GPU needed)")
+        for p in chapter.parameters:
+            print(f"      {p.name}: {p.type} = {p.default!r:<12}  {p.meaning}")
+    return 0
+
+
+def _chapter_facts(chapter: book.Chapter) -> dict:
+    return {
+        "chapter": chapter.number,
+        "title": chapter.title,
+        "seconds": chapter.seconds,
+        "parameters": [vars(parameter) for parameter in chapter.parameters],
+    }
+
+
+def _run(options: argparse.Namespace) -> int:
+    given = _given(options)
+    chapter = book.chapter(options.chapter)
+    target = rerun.execute(chapter, given, options.output, progress=not options.quiet)
+    print(f"executed: {target}")
+    for verdict in verdicts.verdicts_in(book.read_notebook(target)):
+        print(f"  {verdict.id:<12} {verdict.verdict:<22} {verdict.measured}")
+    return 0
+
+
+def _record(options: argparse.Namespace) -> int:
+    given = _given(options)
+    device = given.pop("device", "auto")
+    folder = options.output or book.root() / "data" / "recorded"
+    target = recording.record(
+        options.chapter, given, preset=options.preset, device=device, data_root=options.data_root, folder=folder
+    )
+    print(f"recorded: {target}")
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    result = comparison.compare(options.notebook)
+    print(json.dumps(result.as_dict(), indent=1) if options.json else result.as_text())
+    return 0
+
+
+def _ledger(options: argparse.Namespace) -> int:
+    rows = verdicts.collect()
+    if options.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    for row in rows:
+        print(f"{row['chapter']}  {row['id']:<12} {row['verdict']:<22} quick: {row['quick']}; full: {row['full']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

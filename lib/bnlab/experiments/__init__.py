@@ -1,1 +1,0 @@
-"""Experiments of the chapters: parameters -> tidy tables, no drawing."""

@@ -1,0 +1,146 @@
+"""Empirical neural tangent kernel K = J J^T of a network, and the Fisher Gram matrices made from it.
+
+J holds the derivatives of every logit of every input by every parameter (Jacot et al. 2018). Gradient descent on
+1/2 sum ||f - d||^2 moves the logits by -mu K (f - d) to first order, so K's eigenvalues are the rates at which the
+network learns; K / n shares its eigenvalues other than 0 with the Fisher information of a Gaussian output (Karakida et
+al. 2019).
+
+With batch normalisation in training the logits of one input depend on the whole batch. Whether J passes through the
+batch statistics is a choice that changes K: ``through_statistics=True`` is the derivative of what training computes;
+False holds mean and variance still at their values on these inputs, as if the network were in eval mode with exact
+statistics. Rows of J are taken one at a time by reverse mode: batched (vmap) backward through fused batch
+normalisation, and forward mode through it, have given wrong numbers in several releases of PyTorch.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+
+from bnlab.layers.batchnorm import BatchNorm
+from bnlab.layers.threshold_norm import ThresholdNorm
+from bnlab.theory.modes import EffectiveEigenvalues, effective_eigenvalues
+
+
+def empirical_ntk(model: nn.Module, inputs: Tensor, through_statistics: bool = True) -> Tensor:
+    """Empirical tangent kernel K = J J^T of all logits, (n*C, n*C) float64; entry (i C + c, j C + d).
+
+    inputs: (n, ...), all in one batch, whose statistics every batch normalisation uses. model gives logits (n, C) or
+    (n,). It is copied in float64 and its mode ignored: nothing of it changes, running statistics included. All
+    parameters that require a gradient count; a parameter that the logits do not reach counts 0. J is never held for
+    the weights of a `torch.nn.Linear`, whose part of K is sum_bb' (delta_b . delta_b') (h_b . h_b') over the layer's
+    inputs h and the logits' gradients delta at its outputs; those weights must be used by the layer alone.
+
+    >>> line = nn.Linear(2, 1)  # one logit: J = (x, 1)
+    >>> empirical_ntk(line, torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[ 6., 12.],
+            [12., 26.]], dtype=torch.float64)
+
+    Raises:
+        ValueError: no input, logits of another shape, no parameter with a gradient, dropout (no fixed function), a
+            logit that is not finite, or statistics to be held in a layer that cannot (`ThresholdNorm`).
+    """
+    twin = copy.deepcopy(model).double().train()
+    if any(isinstance(module, _DropoutNd) and module.p > 0 for module in twin.modules()):
+        raise ValueError("model: it has dropout, so its logits are no fixed function of the parameters")
+    if not any(p.requires_grad for p in twin.parameters()):
+        raise ValueError("model: no parameter requires a gradient")
+    if not through_statistics:
+        _hold_statistics(twin)
+    captured = _capture_linears(twin)
+    with torch.enable_grad():
+        logits = twin(inputs.double())
+        if not len(inputs) or logits.shape[:1] != inputs.shape[:1] or logits.ndim > 2:
+            raise ValueError(f"model: logits {tuple(logits.shape)} for inputs {tuple(inputs.shape)} are not (n, C)")
+        if not torch.isfinite(logits).all():
+            raise ValueError("inputs: a logit is not finite")
+        linear = {id(weight) for weight, _ in captured.values()}
+        others = [p for p in twin.parameters() if p.requires_grad and id(p) not in linear]
+        uses = [(group, x, z) for group, (_, pairs) in captured.items() for x, z in pairs]
+        gradients = _gradients(logits.flatten(), [z for _, _, z in uses] + others)  # one (n*C, ...) a tensor
+    kernel = logits.new_zeros(logits.numel(), logits.numel())
+    by_weight = defaultdict(list)
+    for (group, x, _), delta in zip(uses, gradients, strict=False):
+        by_weight[group].append((x.detach().flatten(0, -2), delta.flatten(1, -2)))  # (b, in), (n*C, b, out)
+    for pairs in by_weight.values():
+        h, delta = torch.cat([x for x, _ in pairs]), torch.cat([d for _, d in pairs], 1)
+        kernel += torch.einsum("kbo,lbo->kl", delta, torch.einsum("bc,lco->lbo", h @ h.T, delta))
+    for rows in gradients[len(uses) :]:
+        kernel += rows.flatten(1) @ rows.flatten(1).T
+    return (kernel + kernel.T) / 2
+
+
+def fisher_gram(kernel: Tensor, logits: Tensor, likelihood: str = "softmax") -> Tensor:
+    """Matrix (n*C, n*C) float64 with the eigenvalues of the Fisher information, all but its zeros.
+
+    kernel (n*C, n*C) is `empirical_ntk`, logits (n, C) those of the same inputs. "gaussian", errors of unit variance
+    (Karakida et al. 2019): F = J^T J / n, and the matrix is K / n. "softmax": F = J^T Lambda J / n with Lambda =
+    diag(p) - p p^T for each input, and the matrix is Lambda^(1/2) K Lambda^(1/2) / n.
+
+    Raises:
+        ValueError: if logits are not (n, C) with n*C the side of the square kernel, or the likelihood is another word.
+    """
+    if logits.ndim != 2 or kernel.shape != (logits.numel(), logits.numel()):
+        raise ValueError(f"kernel: shape {tuple(kernel.shape)} is not (n*C, n*C) for logits {tuple(logits.shape)}")
+    if likelihood not in ("softmax", "gaussian"):
+        raise ValueError(f"likelihood: {likelihood!r} is not 'softmax' or 'gaussian'")
+    kernel = kernel.double() / len(logits)
+    if likelihood == "gaussian":
+        return kernel
+    p = logits.detach().double().softmax(1)  # (n, C)
+    spread = torch.diag_embed(p) - p[:, :, None] * p[:, None, :]  # (n, C, C), Lambda
+    values, vectors = torch.linalg.eigh(spread)
+    root = torch.block_diag(*(vectors * values.clamp(min=0).sqrt()[:, None, :] @ vectors.mT))  # (n*C, n*C)
+    return root @ kernel @ root
+
+
+def kernel_spectrum(kernel: Tensor) -> EffectiveEigenvalues:
+    """Top eigenvalue, pseudo condition number and number of dead directions of a kernel or Fisher Gram matrix.
+
+    Batch statistics make directions exactly dead: a shift of a normalised channel's whole batch moves no logit.
+    """
+    return effective_eigenvalues(kernel)
+
+
+def _hold_statistics(twin: nn.Module) -> None:
+    """Make every batch normalisation use the statistics of its present input as constants (eval mode's formula)."""
+
+    @torch.no_grad()
+    def hold(module: nn.Module, args: tuple[Tensor]) -> None:
+        over = [0, *range(2, args[0].ndim)]
+        module.running_mean = args[0].mean(over)
+        module.running_var = args[0].var(over, unbiased=False)  # what training divides by
+
+    for module in twin.modules():
+        if isinstance(module, ThresholdNorm):
+            raise ValueError("through_statistics: False, but ThresholdNorm has no statistics to hold: its mask moves")
+        if isinstance(module, (_BatchNorm, BatchNorm)):
+            module.eval()
+            module.register_forward_pre_hook(hold)
+
+
+def _capture_linears(twin: nn.Module) -> dict[int, tuple[Tensor, list[tuple[Tensor, Tensor]]]]:
+    """Have each linear layer note (input, output) at each use; by weight, since one weight may serve two layers."""
+    captured: dict[int, tuple[Tensor, list[tuple[Tensor, Tensor]]]] = {}
+
+    def note(module: nn.Linear, args: tuple[Tensor], z: Tensor) -> None:
+        captured.setdefault(id(module.weight), (module.weight, []))[1].append((args[0], z))
+
+    for module in twin.modules():
+        if type(module) is nn.Linear and module.weight.requires_grad:
+            module.register_forward_hook(note)
+    return captured
+
+
+def _gradients(logits: Tensor, tensors: list[Tensor]) -> list[Tensor]:
+    """Gradients of each logit (k,) by each tensor: a list of (k, *shape)."""
+    rows = [
+        torch.autograd.grad(logit, tensors, retain_graph=True, allow_unused=True, materialize_grads=True)
+        for logit in logits
+    ]
+    return [torch.stack(column) for column in zip(*rows, strict=True)]

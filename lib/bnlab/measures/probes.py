@@ -1,0 +1,142 @@
+"""What one look at a network tells: spectra of the inputs of its layers, powers of its channels, errors on a split.
+
+A probe is a callable that takes the model and returns named numbers, so that it can be handed to a training run as a
+measurement. Spectra are those of training: Batch Normalization uses the statistics of the probe's images, because
+its moving averages lag by tens of steps; all buffers are put back afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from bnlab.datasets import Dataset
+from bnlab.randomness import generator
+from bnlab.theory import modes
+from bnlab.theory.spectra import autocorrelation
+from bnlab.training import train as training
+
+PROBE_IMAGES = 1000  # or all there are
+
+
+def probe_images(dataset: Dataset, count: int = PROBE_IMAGES) -> Tensor:
+    """Normalised training images (count, C, H, W), fixed for all runs, so that no batch noise is in what they tell."""
+    total = len(dataset.train_labels)
+    chosen = torch.randperm(total, generator=generator(0, "probe images"))[: min(count, total)]
+    return dataset.normalise(dataset.train_images[chosen.to(dataset.train_images.device)])
+
+
+@contextmanager
+def batch_statistics(model: nn.Module) -> Iterator[None]:
+    """Run in train mode for a while; the mode and every buffer (running statistics, masks) are put back."""
+    own = [(module, name, buffer) for module in model.modules() for name, buffer in module._buffers.items()]
+    training_before = model.training
+    model.train()
+    try:
+        # The pass works on copies: writing into a buffer would spoil a backward pass that is still to come.
+        for module, name, buffer in own:
+            module._buffers[name] = None if buffer is None else buffer.clone()
+        yield
+    finally:
+        model.train(training_before)
+        for module, name, buffer in own:
+            module._buffers[name] = buffer
+
+
+@torch.no_grad()
+def passing_through(model: nn.Module, images: Tensor, layers: tuple[str, ...]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Give what enters and what leaves each named layer, in train mode on the given images.
+
+    >>> model = nn.Sequential(nn.Linear(2, 3, bias=False), nn.ReLU())
+    >>> [tuple(t.shape) for t in passing_through(model, torch.zeros(4, 2), ("0",))["0"]]
+    [(4, 2), (4, 3)]
+
+    Raises:
+        AttributeError: the model has no layer of that name.
+    """
+    seen: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def keep(name: str):
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            seen[name] = (inputs[0].detach(), output.detach())
+
+        return hook
+
+    handles = [model.get_submodule(name).register_forward_hook(keep(name)) for name in layers]
+    try:
+        with batch_statistics(model):
+            model(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return seen
+
+
+def input_autocorrelation(model: nn.Module, images: Tensor, layer: str = "conv2") -> Tensor:
+    """R of the inputs of a convolution layer, (K, K) float64, mean over images and positions."""
+    module = model.get_submodule(layer)
+    entering, _ = passing_through(model, images, (layer,))[layer]  # (B, IC, IH, IW)
+    return autocorrelation(entering, module.kernel_size, module.stride, module.padding, module.dilation)
+
+
+@dataclass(frozen=True)
+class LeNetProbe:
+    """Spectrum of R(conv2), of the input of fc, and powers of all channels, for a `models.lenet.LeNet`.
+
+    Columns: ``lambda_max``, ``lambda_min`` and ``lambda_min_alive`` (the least above 1e-10 of the largest) of R of
+    conv2's input; ``dead_modes``; ``lambda_max_fc`` and ``power_fc`` of fc's input, uncentred; ``power1_0`` to
+    ``power2_15``, mean squares of what leaves conv1 and conv2; ``occupancy1`` and ``occupancy2``, the share of
+    channels that a threshold norm normalised in its latest pass, and ``disagreement1`` and ``disagreement2``, the
+    share for which the latest training batch alone would have decided otherwise than the moving average. NaN where
+    the network is not finite, or has no such norm.
+    """
+
+    images: Tensor = field(repr=False)  # (B, C, 32, 32)
+
+    def __call__(self, model: nn.Module) -> dict[str, float]:
+        """Look at the model."""
+        told = {f"occupancy{n}": _told(model, f"norm{n}", "mask") for n in (1, 2)}
+        told |= {f"disagreement{n}": _told(model, f"norm{n}", "disagreement") for n in (1, 2)}
+        seen = passing_through(model, self.images, ("conv1", "conv2", "fc"))
+        told |= _spectrum(model, seen["conv2"][0], seen["fc"][0])
+        for n in (1, 2):
+            power = seen[f"conv{n}"][1].double().square().mean((0, 2, 3))  # (OC,)
+            told |= {f"power{n}_{channel}": value for channel, value in enumerate(power.tolist())}
+        return told
+
+
+def _told(model: nn.Module, layer: str, buffer: str) -> float:
+    value = getattr(model.get_submodule(layer), buffer, None)
+    return float(value.float().mean()) if isinstance(value, Tensor) else float("nan")
+
+
+def _spectrum(model: nn.Module, maps: Tensor, features: Tensor) -> dict[str, float]:
+    """Spectra of what enters conv2 (B, C, H, W) and fc (B, F)."""
+    names = ("lambda_max", "lambda_min", "lambda_min_alive", "dead_modes", "lambda_max_fc", "power_fc")
+    if not (maps.isfinite().all() and features.isfinite().all()):
+        return dict.fromkeys(names, float("nan"))
+    window = model.get_submodule("conv2")
+    R = autocorrelation(maps, window.kernel_size, window.stride, window.padding, window.dilation)  # (K, K)
+    spectrum = modes.effective_eigenvalues(R)
+    wide = features.double()
+    R_fc = wide.mT @ wide / len(wide)  # (F, F)
+    fc = torch.linalg.eigvalsh(R_fc)
+    values = (spectrum.largest, spectrum.smallest_of_all, spectrum.smallest, spectrum.dead_modes)
+    return dict(zip(names, (*values, fc[-1].item(), R_fc.diagonal().mean().item()), strict=True))
+
+
+@dataclass(frozen=True)
+class SplitError:
+    """Error rate and cross-entropy (nats) of a split in eval mode: ``<split>_error`` and ``<split>_loss``."""
+
+    dataset: Dataset = field(repr=False)
+    split: str = "test"
+
+    def __call__(self, model: nn.Module) -> dict[str, float]:
+        """Evaluate the model."""
+        error, loss = training.evaluate(model, self.dataset, self.split)
+        return {f"{self.split}_error": error, f"{self.split}_loss": loss}

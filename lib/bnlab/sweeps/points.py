@@ -1,0 +1,223 @@
+"""LeNet in the setting of Chai et al. 2020 from plain points: which norm, which rates, which part of which spectrum.
+
+A point is a mapping of names to plain values, so that `sweeps` can list it, name its file and put it into a table. Two
+points with the same seed start from the same weights and see the same mini-batches, whatever else differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from bnlab.datasets import Dataset
+from bnlab.measures.preconditioning import GROUPS, ModePreconditioner, matching_factors
+from bnlab.measures.probes import PROBE_IMAGES, input_autocorrelation, passing_through, probe_images
+from bnlab.models.lenet import LeNet
+from bnlab.models.norms import find_norm
+from bnlab.randomness import generator
+from bnlab.records import recorded
+from bnlab.sweeps import sweep as sweeps
+from bnlab.theory.modes import natural_modes
+from bnlab.training.train import Job, Measurement, TrainingRun, train_job
+
+OTHERS = 0.1  # rate of norms, biases and fc (Chai et al. 2020, Sec. 3.3)
+PRECONDITIONER_IMAGES = 256  # on which R is measured again and again while a preconditioned network trains
+REFERENCE = "batch"  # whose spectra the matched arms take over
+
+# What a point may say, and what it means if it does not.
+DEFAULTS = {
+    "norm": "none",  # an entry of NORMS, or two for the two layers: "batch+none"
+    "learning_rate": 0.1,  # of the convolution weights
+    "seed": 0,
+    "batch_size": 64,
+    "gain": 1.0,  # factor on the initial convolution weights and biases
+    "fc": "paper",
+    "conv": "paper",
+    "spectrum": "own",
+    "cap": 0.0,  # largest eigenvalue that conv2's update may feel; 0: none
+}
+CHOICES = {
+    # fc learns at 0.1; not at all; at a rate inverse to lambda_max of its input (0.1 for the plain network); or, in the
+    # plain network, at the rate whose product with lambda_max is that of the network with Batch Normalization.
+    "fc": ("paper", "frozen", "matched", "as_batch"),
+    # Convolution weights learn at the swept rate; or at that times the ratio of lambda_max of R(conv2) with Batch
+    # Normalization to its own.
+    "conv": ("paper", "as_batch"),
+    # Modes of R(conv2) whose pace is raised to that of the network with Batch Normalization.
+    "spectrum": ("own", *GROUPS),
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all points of a sweep share.
+
+    ``measurements`` are handed to every run, and called at the steps of ``record_at`` and at the last.
+    """
+
+    dataset: Dataset = field(repr=False)
+    steps: int
+    record_at: tuple[int, ...] = ()
+    measurements: Mapping[str, Measurement] = field(default_factory=dict)
+    images_of_first_look: int = PROBE_IMAGES  # on which a matched network is compared with the one it is matched to
+
+    @property
+    def key(self) -> str:
+        """Name what decides the numbers besides a point: library, data, steps, records."""
+        return (
+            f"{recorded.library_hash()} {self.dataset.checksum} {self.steps} {sorted(self.record_at)} "
+            f"{self.images_of_first_look}"
+        )
+
+
+def run_points(
+    points: Sequence[Mapping[str, object]],
+    setting: Setting,
+    *,
+    folder: Path | None = None,
+    executor: Executor | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Train a LeNet at every point: one row a point and recorded step, in one table.
+
+    On a GPU all points train as one batched computation, elsewhere one process a core (or ``executor``).
+
+    Raises:
+        ValueError: an empty grid, or a point with an unknown name or value, before anything trains.
+    """
+    whole = [complete(point) for point in points]
+    batched = partial(run_together, setting=setting) if setting.dataset.train_images.is_cuda else None
+    run = partial(run_point, setting=setting)
+    return sweeps.sweep(
+        whole, run, key=setting.key, folder=folder, executor=executor, together=batched, progress=progress
+    )
+
+
+def complete(point: Mapping[str, object]) -> dict[str, object]:
+    """Fill in a point's defaults and check it.
+
+    >>> complete({"norm": "batch"})["learning_rate"]
+    0.1
+
+    Raises:
+        ValueError: an unknown name or norm, a rate, gain or batch size that is not positive, an impossible choice.
+    """
+    for name in point:
+        if name not in DEFAULTS:
+            raise ValueError(f"a point has no {name!r}; it may say {', '.join(DEFAULTS)}")
+    whole = {**DEFAULTS, **point}
+    for name in str(whole["norm"]).split("+"):
+        find_norm(name)
+    for name, choices in CHOICES.items():
+        if whole[name] not in choices:
+            raise ValueError(f"{name} = {whole[name]!r} is not one of {', '.join(choices)}")
+    for name in ("learning_rate", "batch_size", "gain"):
+        value = whole[name]
+        if not (isinstance(value, int | float) and 0 < value < float("inf")):
+            raise ValueError(f"{name} = {value!r} must be a finite number above 0")
+    if not whole["cap"] >= 0:
+        raise ValueError(f"cap = {whole['cap']!r} must not be negative")
+    return whole
+
+
+def run_point(point: Mapping[str, object], setting: Setting) -> pd.DataFrame:
+    """Train one network; one row a recorded step, with `train`'s columns and ``diverged``."""
+    job, size = prepare(point, setting), int(point["batch_size"])
+    run = train_job(job, setting.dataset, steps=setting.steps, batch_size=size, record_at=setting.record_at)
+    return _table(run)
+
+
+def run_together(points: Sequence[Mapping[str, object]], setting: Setting) -> list[pd.DataFrame]:
+    """Train the networks of many points as one computation; the tables of `run_point`, in order."""
+    from bnlab.training.batched import train_together  # late: only a GPU takes this way
+
+    sizes = sorted({int(point["batch_size"]) for point in points})
+    tables: dict[int, pd.DataFrame] = {}
+    for size in sizes:
+        chosen = [i for i, point in enumerate(points) if int(point["batch_size"]) == size]
+        jobs = [prepare(points[i], setting) for i in chosen]
+        runs = train_together(jobs, setting.dataset, steps=setting.steps, batch_size=size, record_at=setting.record_at)
+        tables |= {i: _table(run) for i, run in zip(chosen, runs, strict=True)}
+    return [tables[i] for i in range(len(points))]
+
+
+def _table(run: TrainingRun) -> pd.DataFrame:
+    return run.history.assign(diverged=run.diverged)
+
+
+def prepare(point: Mapping[str, object], setting: Setting) -> Job:
+    """Build the network of a point, and everything that training it needs."""
+    rate, rates = float(point["learning_rate"]), {}
+    if point["fc"] == "frozen":
+        rates["fc"] = 0.0
+    if point["fc"] in ("matched", "as_batch") or point["conv"] != "paper":
+        own, plain, batch = (_first_look(point, norm, setting) for norm in (None, "none", REFERENCE))
+        if point["fc"] in ("matched", "as_batch"):
+            rates["fc"] = OTHERS * ((plain.fc if point["fc"] == "matched" else batch.fc) / own.fc)
+        if point["conv"] == "as_batch":
+            rate *= batch.spectrum[-1].item() / own.spectrum[-1].item()
+    return Job(
+        model=network(point, setting.dataset),
+        generator=generator(int(point["seed"]), "order of mini-batches"),
+        learning_rate=rate,
+        other_learning_rate=OTHERS,
+        rates={**rates, **({"conv1": OTHERS} if point["cap"] else {})},
+        adjust=_adjustment(point, setting),
+        measurements=setting.measurements,
+    )
+
+
+def network(point: Mapping[str, object], dataset: Dataset) -> LeNet:
+    """Initialise the network of a point on the data's device."""
+    names = tuple(str(point["norm"]).split("+"))
+    model = LeNet(
+        dataset.train_images.shape[1],
+        len(dataset.classes),
+        norm=names[0] if len(names) == 1 else names,
+        generator=generator(int(point["seed"]), "initialisation"),
+    )
+    with torch.no_grad():
+        for layer in (model.conv1, model.conv2):
+            layer.weight.mul_(point["gain"])
+            layer.bias.mul_(point["gain"])
+    return model.to(dataset.train_images.device)
+
+
+@dataclass(frozen=True)
+class _FirstLook:
+    spectrum: torch.Tensor  # eigenvalues of R(conv2), (K,) float64, ascending
+    fc: float  # lambda_max of fc's input
+
+
+def _first_look(point: Mapping[str, object], norm: str | None, setting: Setting) -> _FirstLook:
+    """Spectra of a point's network, or of its twin with another norm, before the first step."""
+    model = network({**point, "norm": norm or point["norm"]}, setting.dataset)
+    order = generator(int(point["seed"]), "order of mini-batches")
+    images, _ = next(iter(setting.dataset.batches(int(point["batch_size"]), order)))
+    with torch.no_grad():
+        model.train()(images)  # constant gains are set by the first batch
+    looked_at = probe_images(setting.dataset, setting.images_of_first_look)
+    features = passing_through(model, looked_at, ("fc",))["fc"][0].double()  # (B, F)
+    largest = torch.linalg.eigvalsh(features.mT @ features / len(features))[-1].item()
+    return _FirstLook(natural_modes(input_autocorrelation(model, looked_at)).eigenvalues, largest)
+
+
+def _adjustment(point: Mapping[str, object], setting: Setting) -> Callable | None:
+    images = probe_images(setting.dataset, PRECONDITIONER_IMAGES)
+    if point["cap"]:
+        return ModePreconditioner(images, cap=float(point["cap"]))
+    if point["spectrum"] == "own":
+        return None
+    own, batch = (_first_look(point, norm, setting).spectrum for norm in (None, REFERENCE))
+    return ModePreconditioner(images, matching_factors(own, batch, point["spectrum"]))
+
+
+def epochs_to_steps(epochs: Iterable[float], dataset: Dataset, batch_size: int) -> tuple[int, ...]:
+    """Steps at which so many passes over the training images are done, rounded."""
+    return tuple(round(epoch * (len(dataset.train_labels) // batch_size)) for epoch in epochs)

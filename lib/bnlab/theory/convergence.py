@@ -1,0 +1,231 @@
+"""Gradient descent on least squares: plain, on standardised features, and with a normalised output (BNGD).
+
+J(w) = 1/2 E(y - w'x)^2 with H = E[xx'] and g = E[xy], so that grad J = H w - g: the book's factor 1/2 makes the
+stability bound 2 / lambda_max. `modes` has the laws of plain descent mode by mode. BNGD normalises the model's output,
+y = a w'x / sigma with sigma^2 = w'Hw (Cai et al. 2019), and not its features. Everything is float64, on the device of
+the arguments, and takes many runs side by side in leading dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+from torch.linalg import vecdot
+
+from bnlab.theory.modes import TOLERANCE
+
+State = TypeVar("State")
+
+
+@dataclass(frozen=True)
+class LeastSquares:
+    """J(w) = 1/2 (power - 2 g'w + w'Hw), or several such problems in the leading dimensions."""
+
+    H: Tensor  # (..., d, d), E[xx']
+    g: Tensor  # (..., d), E[xy]
+    power: Tensor  # (...), E[y^2]
+    solution: Tensor  # (..., d), the minimiser of least norm, H^+ g
+
+
+@dataclass(frozen=True)
+class Descent:
+    """A run, recorded every so many steps: N records of ... runs side by side."""
+
+    steps: Tensor  # (N,)
+    excess: Tensor  # (N, ...), J - min J; inf or nan once a run has diverged
+    weights: Tensor  # (N, ..., d)
+    rates: Tensor  # (N, ...), the rate at which the step is one of plain descent
+
+
+def least_squares(X: Tensor, y: Tensor) -> LeastSquares:
+    """Least squares problem of a design X (..., n, d) and targets y (..., n), E being the mean over the n rows.
+
+    A singular design is answered: the solution is that of least norm, and weights along a dead mode never move.
+
+    >>> least_squares(torch.tensor([[1.0, 0.0], [3.0, 0.0]]), torch.tensor([2.0, 6.0])).solution
+    tensor([2., 0.], dtype=torch.float64)
+
+    Raises:
+        ValueError: if the shapes do not match, there is no row, or an entry is not finite.
+    """
+    if X.ndim < 2 or y.shape != X.shape[:-1] or 0 in X.shape:
+        raise ValueError(f"X: shape {tuple(X.shape)} with y of shape {tuple(y.shape)} is not (n, d) with (n,)")
+    X, y = X.double(), y.double()
+    if not (torch.isfinite(X).all() and torch.isfinite(y).all()):
+        raise ValueError("X, y: not all entries are finite")
+    H = X.mT @ X / X.shape[-2]
+    g = (X.mT @ y[..., None]).squeeze(-1) / X.shape[-2]
+    solution = (torch.linalg.pinv(H, hermitian=True, rtol=TOLERANCE) @ g[..., None]).squeeze(-1)
+    return LeastSquares(H, g, y.square().mean(-1), solution)
+
+
+def standardise(X: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Features (n, d) to mean 0 and variance 1 (biased), their means (d,) and the scales (d,) divided by.
+
+    A constant feature says nothing once centred: it becomes 0, its scale 1, so that nothing is divided by 0.
+
+    >>> standardise(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))[0]
+    tensor([[-1.,  0.],
+            [ 1.,  0.]], dtype=torch.float64)
+    """
+    if X.ndim != 2 or not len(X):
+        raise ValueError(f"X: shape {tuple(X.shape)} is not (n, d)")
+    X = X.double()
+    mean = X.mean(0)
+    deviation = (X - mean).square().mean(0).sqrt()
+    # Rounding gives a constant column a deviation of some eps of its size.
+    constant = deviation <= 1e-12 * X.abs().amax(0)
+    scale = torch.where(constant, 1.0, deviation)
+    return torch.where(constant, 0.0, (X - mean) / scale), mean, scale
+
+
+def excess_loss(problem: LeastSquares, w: Tensor) -> Tensor:
+    """J(w) - min J = 1/2 (w - w*)' H (w - w*), (...) for w (..., d); as a square it loses no digits near 0."""
+    error = w - problem.solution
+    return vecdot(error, _apply(problem.H, error)) / 2
+
+
+def descend(
+    problem: LeastSquares, rate: float | Tensor, steps: int, w0: Tensor | None = None, *, every: int = 1
+) -> Descent:
+    """Plain gradient descent w <- w - rate (H w - g) from w0 (0 if None), recorded at 0 and every so many steps.
+
+    rate is a number, or (...) of them for as many runs side by side. Weights beyond float64 stay inf or nan.
+    """
+    rate = torch.as_tensor(rate, dtype=torch.float64, device=problem.H.device)
+    w = torch.zeros(torch.broadcast_shapes(rate.shape, problem.g.shape[:-1]) + problem.g.shape[-1:]).to(problem.H)
+    w = w if w0 is None else w + w0
+
+    def step(w: Tensor) -> tuple[Tensor, Tensor]:
+        return w - rate[..., None] * (_apply(problem.H, w) - problem.g), rate.expand(w.shape[:-1])
+
+    return _run(step, lambda w: (w, w), problem, w, steps, every)
+
+
+def normalised_descend(
+    problem: LeastSquares,
+    rate: float | Tensor,
+    steps: int,
+    w0: Tensor,
+    *,
+    a0: float = 0.0,
+    a_rate: float = 1.0,
+    every: int = 1,
+) -> Descent:
+    """BNGD of Cai et al. 2019: descent on J(a, w) of the model y = a w'x / sigma, sigma^2 = w'Hw.
+
+    a <- a + a_rate (w'g / sigma - a), w <- w + rate (a / sigma) (g - (w'g / sigma^2) H w), both from the present a, w.
+
+    w0: (..., d). The ``rates`` recorded are rate a (w'g) / sigma^3: the w step is one of plain descent at that rate
+    towards a multiple of the solution. The ``weights`` recorded are w; the excess is that of the model a w / sigma.
+    Scaling law: w0 -> c w0 and rate -> c^2 rate give the same model at every step.
+
+    Raises:
+        ValueError: if a_rate is not in (0, 1], or w0 has no output: w0'H w0 = 0.
+    """
+    if not 0 < a_rate <= 1:
+        raise ValueError(f"a_rate: {a_rate!r} is not above 0 and at most 1, where the theorem holds")
+    rate = torch.as_tensor(rate, dtype=torch.float64, device=problem.H.device)
+    w = w0.double().expand(torch.broadcast_shapes(rate.shape, problem.g.shape[:-1], w0.shape[:-1]) + w0.shape[-1:])
+    if not (vecdot(w, _apply(problem.H, w)) > 0).all():
+        raise ValueError("w0: w0'H w0 is 0, so that there is no output to normalise")
+    a = torch.full_like(w[..., 0], a0)  # (...)
+
+    def step(state: tuple[Tensor, Tensor]) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        a, w = state
+        Hw = _apply(problem.H, w)
+        sigma, output = vecdot(w, Hw).sqrt(), vecdot(w, problem.g)
+        gradient = (problem.g - (output / sigma.square())[..., None] * Hw) / sigma[..., None]
+        moved = (a + a_rate * (output / sigma - a), w + (rate * a)[..., None] * gradient)
+        return moved, rate * a * output / sigma**3
+
+    def view(state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        a, w = state
+        return w, (a / vecdot(w, _apply(problem.H, w)).sqrt())[..., None] * w
+
+    return _run(step, view, problem, (a, w), steps, every)
+
+
+def effective_hessian(H: Tensor, u: Tensor) -> Tensor:
+    """H* = H - H u u'H / (u'Hu), (..., d, d): what decides the last phase of BNGD (Cai et al. 2019), u the solution.
+
+    H* u = 0: the direction of length is not there. The other eigenvalues interlace with those of a positive H, so that
+    kappa(H*), that zero left out, is at most kappa(H). Near w = c u the w step is plain descent with H* at rate
+    rate / c^2.
+
+    >>> effective_hessian(torch.diag(torch.tensor([1.0, 2.0, 4.0])), torch.tensor([1.0, 0.0, 0.0])).diagonal()
+    tensor([0., 2., 4.], dtype=torch.float64)
+
+    Raises:
+        ValueError: if u'Hu is not positive.
+    """
+    H, u = H.double(), u.double()
+    Hu = _apply(H, u)
+    power = vecdot(u, Hu)
+    if not (power > 0).all():
+        raise ValueError("u: u'Hu is not positive, so there is no direction to take out")
+    reduced = H - Hu[..., :, None] * Hu[..., None, :] / power[..., None, None]
+    return (reduced + reduced.mT) / 2
+
+
+def steps_to(eigenvalues: Tensor, components: Tensor, rate: float, tolerance: float) -> float:
+    """Steps of plain descent until the excess loss is at most tolerance times the first; inf if a mode never decays.
+
+    sum_k lambda_k c_k^2 (1 - rate lambda_k)^(2t), from eigenvalues (d,) and the components (d,) of w0 - w* along the
+    eigenvectors: found by bisection in t, without iterating. Dead modes have no loss and do not count.
+
+    >>> steps_to(torch.tensor([1.0, 0.5]), torch.tensor([1.0, 1.0]), rate=1.0, tolerance=0.01)
+    3.0
+
+    Raises:
+        ValueError: if the tolerance is not between 0 and 1, or the rate not positive.
+    """
+    if not 0 < tolerance < 1:
+        raise ValueError(f"tolerance: {tolerance!r} is not between 0 and 1")
+    if not rate > 0:
+        raise ValueError(f"rate: {rate!r} is not a positive rate")
+    eigenvalues = eigenvalues.double()
+    losses = eigenvalues * components.double().square()  # of each mode at the start
+    alive = losses > 0
+    if (rate * eigenvalues[alive] >= 2).any():
+        return float("inf")
+    target = tolerance * losses.sum()
+
+    def reached(t: int) -> bool:
+        return bool((losses * (1 - rate * eigenvalues) ** (2 * t)).sum() <= target)
+
+    high = 1
+    while not reached(high):  # it falls with t, as no living mode grows
+        high *= 2
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if reached(middle) else (middle, high)
+    return float(high)
+
+
+def _run(
+    step: Callable[[State], tuple[State, Tensor]],
+    view: Callable[[State], tuple[Tensor, Tensor]],
+    problem: LeastSquares,
+    state: State,
+    steps: int,
+    every: int,
+) -> Descent:
+    """Iterate a step, which also says its rate; record weights and the model's excess loss, as ``view`` shows them."""
+    records = []
+    for t in range(steps + 1):
+        moved, rate = step(state)
+        if t % every == 0:
+            weights, model = view(state)
+            records.append((torch.tensor(t), excess_loss(problem, model), weights, rate))
+        state = moved
+    return Descent(*(torch.stack(column) for column in zip(*records, strict=True)))
+
+
+def _apply(matrix: Tensor, w: Tensor) -> Tensor:
+    return (matrix @ w[..., None]).squeeze(-1)

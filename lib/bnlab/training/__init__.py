@@ -1,0 +1,1 @@
+"""One training run, and many as one batched computation."""

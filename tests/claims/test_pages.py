@@ -1,0 +1,137 @@
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import cell, notebook
+
+from bnlab.claims import book, ledger, pages, verdicts
+from bnlab.commands import compare as comparison
+from bnlab.records import recorded
+
+
+@pytest.fixture
+def shown(monkeypatch) -> list:
+    """Collect what is displayed: (html, plain text, metadata), which must be strict JSON."""
+    caught = []
+
+    def publish(data, metadata):
+        json.dumps(metadata, allow_nan=False)
+        caught.append((data["text/html"], data["text/plain"], metadata))
+
+    monkeypatch.setattr("IPython.display.publish_display_data", publish)
+    return caught
+
+
+def test_claim_table(mini, shown):
+    given = [
+        ledger.judge("T-Sum", "reproduced", measured="<2> & $x<y$"),
+        ledger.judge(
+            "T-Trend", "partly", measured="4 of 5", interval=(0.12345, 2), seeds=5, data="a & b", scale="full"
+        ),
+        ledger.judge("T-Bound", "corrected", measured="", seeds=1),
+    ]
+    pages.claim_table(given)
+    ((markup, plain, metadata),) = shown
+    assert markup.count("<tr") == 4
+    assert '<th role="rowheader" scope="row" id="claim-T-Sum">' in markup
+    assert r"\(1 + 1 = 2\)</span> &amp; more" in markup
+    assert r'&lt;2&gt; &amp; <span class="math">\(x&lt;y\)</span>' in markup
+    assert "interval [0.123, 2], 5 seeds, a &amp; b, full run" in markup
+    assert "1 seed, quick run" in markup
+    assert '<a href="errata.html#err-4">ERR-4</a>' in markup
+    assert 'data-label="Criterion (X)"' in markup
+    assert '<span class="bn-verdict bn-corrected">corrected</span>' in markup
+    assert plain.splitlines()[1] == "T-Trend: partly (4 of 5)"
+    output = {"output_type": "display_data", "data": {}, "metadata": metadata}
+    assert verdicts.verdicts_in(notebook([cell("", outputs=[output])])) == given
+
+
+def test_badges_of_every_verdict_have_a_class_of_their_own():
+    assert pages.badge("not run at full scale") == (
+        '<span class="bn-verdict bn-not-run-at-full-scale">not run at full scale</span>'
+    )
+    assert len({pages.badge(verdict) for verdict in ledger.VERDICTS}) == 7
+
+
+def test_table_shows_rounded_numbers_and_keeps_whole_ones(shown):
+    frame = pd.DataFrame({"name": ["<b>", "x"], "loss": [0.123456789, 2e-7], "n": np.array([1, 2], dtype=np.int64)})
+    pages.table(frame, "losses", 'Losses of $a < b$ "quoted"', digits=3)
+    ((markup, plain, metadata),) = shown
+    assert "0.123</td>" in markup
+    assert "2e-07</td>" in markup
+    assert "&lt;b&gt;" in markup
+    assert 'aria-label="Losses of a &lt; b &quot;quoted&quot;"' in markup
+    assert r'Losses of <span class="math">\(a &lt; b\)</span>' in markup
+    assert plain.startswith("Losses of $a < b$")
+    assert metadata == {
+        "bnlab": {"table": "losses", "rows": {"name": ["<b>", "x"], "loss": [0.123456789, 2e-7], "n": [1, 2]}}
+    }
+
+
+def test_a_long_table_is_cut_on_the_page_only(shown):
+    pages.table(pd.DataFrame({"n": range(1000)}), "long", "Long")
+    markup, _, metadata = shown[0]
+    assert "(first 60 of 1000 rows)" in markup
+    assert markup.count("<tr") == 61
+    assert metadata["bnlab"]["rows"]["n"] == list(range(1000))
+
+
+def test_what_json_does_not_know_travels_all_the_same(shown):
+    frame = pd.DataFrame(
+        {"loss": [math.inf, -math.inf, math.nan, 1.0], "mixed": [np.float64(1), np.int64(2), None, "x"], 3: [True] * 4}
+    )
+    pages.table(frame, "odd", "Odd")
+    rows = shown[0][2]["bnlab"]["rows"]
+    assert rows == {"loss": ["inf", "-inf", None, 1.0], "mixed": [1.0, 2, None, "x"], "3": [True] * 4}
+    assert [type(x) for x in rows["mixed"][:2]] == [float, int]
+    entry = {"metadata": shown[0][2]}
+    (tables,) = [comparison._shown(notebook([cell("", outputs=[entry])]), "x")]
+    assert comparison._tables(tables, tables).empty
+
+
+def test_mathematics():
+    x, y = (f'<span class="math">\\({formula}\\)</span>' for formula in ("x", "y &lt; z"))
+    assert pages.mathematics("a $x$ and $y < z$ & $5") == f"a {x} and {y} &amp; $5"
+    assert pages.mathematics('<script>"') == '&lt;script&gt;"'
+
+
+def provenance(**changes) -> recorded.Recorded:
+    facts = {
+        "key": "k" * 64,
+        "chapter": "90",
+        "parameters": {"sizes": [1, 2], "name": "<i>"},
+        "data": {"title": "digits", "checksum": "0123456789abcdef"},
+        "versions": {"bnlab": "0.1.0", "torch": "2.13.0"},
+        "device": "a GPU & more",
+        "seconds": 12.6,
+        "finished": "2026-01-02T03:04:05+00:00",
+        "commit": "f" * 40,
+    }
+    return recorded.Recorded({}, facts | changes)
+
+
+def test_provenance(shown):
+    pages.provenance(provenance())
+    ((markup, plain, metadata),) = shown
+    assert "<dd>digits, checksum 0123456789ab</dd>" in markup
+    assert "sizes = [1, 2], name = &lt;i&gt;" in markup
+    assert "a GPU &amp; more; torch 2.13.0" in markup
+    assert "13 s on 2026-01-02" in markup
+    assert f"bnlab 0.1.0, commit {'f' * 12}</dd>" in markup
+    assert "Time: 13 s on 2026-01-02" in plain
+    assert metadata == {"bnlab": {"provenance": "k" * 64}}
+
+
+def test_provenance_without_data_or_git(shown):
+    pages.provenance(provenance(data=None, commit="unknown"))
+    assert "<dt>Data</dt><dd>none</dd>" in shown[0][0]
+    assert "commit unknown" in shown[0][0]
+
+
+def test_an_unknown_claim_is_not_displayed(mini, shown):
+    with pytest.raises(KeyError):
+        pages.claim_table([ledger.Verdict("T-Ghost", "reproduced", "")])
+    assert shown == []
+    assert book.root() == mini

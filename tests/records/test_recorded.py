@@ -1,0 +1,324 @@
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bnlab
+from bnlab.records import recorded
+from bnlab.records.recorded import RecordedError
+
+FRAME = pd.DataFrame(
+    {
+        "n": [1, 2, 3],
+        "loss": [0.1 + 0.2, 1e-300, np.nan],
+        "bound": [np.inf, -np.inf, -0.0],
+        "norm": ["None", "NA", 'µ, "quoted"\nline'],
+        "ok": [True, False, True],
+    }
+)
+FACTS = {"parameters": {"epochs": 3}, "data": None, "device": "cpu", "seconds": 1.26}
+
+
+def refusal(function, *arguments, **more) -> str:
+    with pytest.raises(RecordedError) as caught:
+        function(*arguments, **more)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def save(folder, table=FRAME, chapter="90", **more):
+    return recorded.save(folder, chapter, {"losses": recorded.pack("losses", table)}, **(FACTS | more))
+
+
+def test_a_table_comes_back_as_it_was(tmp_path):
+    save(tmp_path, units={"losses": {"n": "steps", "loss": "1"}})
+    result = recorded.load(tmp_path, "90")
+    pd.testing.assert_frame_equal(result.tables["losses"], FRAME, check_exact=True)
+    assert np.signbit(result.tables["losses"]["bound"][2])
+    assert result.tables["losses"].attrs["units"] == {"n": "steps", "loss": "1"}
+
+
+def test_provenance_says_where_a_result_comes_from(tmp_path):
+    data = {"title": "digits", "checksum": "abc"}
+    folder = save(tmp_path, data=data)
+    assert folder == tmp_path / "90"
+    facts = json.loads((folder / "provenance.json").read_text())
+    assert facts["parameters"] == {"epochs": 3}
+    assert facts["data"] == data
+    assert facts["versions"]["bnlab"] == bnlab.__version__
+    assert set(facts["versions"]) == {"bnlab", "torch", "python"}
+    assert "CPU" in facts["device"]
+    assert facts["seconds"] == 1.3
+    assert facts["finished"].endswith("+00:00")
+    assert facts["commit"]
+    assert facts["key"] == recorded.run_key("90", {"epochs": 3}, data)
+    assert facts.keys() == recorded.FIELDS.keys()
+
+
+def test_the_same_numbers_give_the_same_bytes():
+    content = recorded.pack("losses", FRAME)
+    assert recorded.pack("losses", FRAME.copy()) == content
+    assert content[4:8] == b"\0\0\0\0"  # gzip's stamp of time
+    assert gzip.decompress(content).decode().splitlines()[1] == "1,0.30000000000000004,inf,None,True"
+
+
+def test_pack_refuses():
+    assert "table losses is empty" in refusal(recorded.pack, "losses", FRAME.iloc[:0])
+    noise = pd.DataFrame({"x": np.random.default_rng(0).random(120_000)})
+    assert "takes 1" in refusal(recorded.pack, "big", noise)
+    assert len(recorded.pack("small", noise[:100_000])) <= 1_000_000
+    for name in ("a/b", "..", "a.b", "", "a b"):
+        assert "needs a name of letters" in refusal(recorded.pack, name, FRAME)
+
+
+@pytest.mark.parametrize("column", [["04", "16"], ["1e3", "2e3"]])
+def test_a_table_that_csv_would_alter_is_refused_before_it_is_lost(column):
+    assert "would be read back altered" in refusal(recorded.pack, "t", pd.DataFrame({"a": [1, 2], "b": column}))
+
+
+@pytest.mark.parametrize("column", [["0x1", "1_0"], ["x", "1e3"], ["no", None], ["", "inf x"]])
+def test_text_that_stays_text(column):
+    assert recorded.pack("t", pd.DataFrame({"a": [1, 2], "b": column}))
+
+
+def test_a_column_name_that_stands_twice_is_refused():
+    assert "no column name twice" in refusal(recorded.pack, "t", pd.DataFrame([[1, 2]], columns=["a", "a"]))
+
+
+def test_nothing_recorded_yet(tmp_path):
+    assert recorded.load(tmp_path, "90") is None
+    assert recorded.load(tmp_path / "nowhere", "90") is None
+
+
+def test_a_first_recording_killed_before_its_provenance_does_not_count(tmp_path):
+    folder = save(tmp_path)
+    (folder / "provenance.json").unlink()
+    assert recorded.load(tmp_path, "90") is None
+
+
+def table_file(folder):
+    (path,) = folder.glob("*.csv.gz")
+    return path
+
+
+def test_damage_is_named_with_the_remedy(tmp_path):
+    path = table_file(save(tmp_path))
+    whole = path.read_bytes()
+    for damaged in (whole[:-10], b"", whole[:20] + b"\0" + whole[21:]):
+        path.write_bytes(damaged)
+        line = refusal(recorded.load, tmp_path, "90")
+        assert f"{path} is not what was recorded (its checksum differs)" in line
+        assert "restore it from version control or record again: bnlab record 90" in line
+    path.unlink()
+    assert f"{path} is missing: restore it" in refusal(recorded.load, tmp_path, "90")
+    path.mkdir()
+    assert f"{path} is not what was recorded" in refusal(recorded.load, tmp_path, "90")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b"{}"])
+def test_a_provenance_that_is_none_is_named_with_the_remedy(tmp_path, content):
+    path = save(tmp_path) / "provenance.json"
+    path.write_bytes(content)
+    line = refusal(recorded.load, tmp_path, "90")
+    assert line.startswith(f"{path} cannot be used (")
+    assert "bnlab record 90" in line
+
+
+@pytest.mark.parametrize("field", recorded.FIELDS)
+def test_every_field_of_a_provenance_is_needed(tmp_path, field):
+    path = save(tmp_path) / "provenance.json"
+    whole = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in whole.items() if name != field}))
+    assert f"({field} is missing or of a wrong type)" in refusal(recorded.load, tmp_path, "90")
+    path.write_text(json.dumps(whole | {field: [1]}))
+    assert f"({field} is missing or of a wrong type)" in refusal(recorded.load, tmp_path, "90")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tables": {"losses": 3}},
+        {"tables": {"losses": None}},
+        {"versions": {}},
+        {"versions": {"bnlab": "1", "torch": 2}},
+        {"data": {}},
+        {"data": {"title": "x", "checksum": 3}},
+    ],
+)
+def test_a_hostile_provenance_is_refused(tmp_path, change):
+    path = save(tmp_path) / "provenance.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert "cannot be used" in refusal(recorded.load, tmp_path, "90")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"no gzip", *(gzip.compress(text, mtime=0) for text in (b"", b"\xff\xfe", b'a\n"b'))],
+)
+def test_a_file_with_the_right_checksum_may_still_be_no_table(tmp_path, content):
+    folder = save(tmp_path)
+    checksum = hashlib.sha256(content).hexdigest()
+    path = folder / "provenance.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"tables": {"losses": checksum}}))
+    recorded.table_path(folder, "losses", checksum).write_bytes(content)
+    assert "is not what was recorded (" in refusal(recorded.load, tmp_path, "90")
+
+
+@pytest.mark.parametrize("name", ["../../secret", "/etc/passwd", "..", ""])
+def test_a_hostile_name_reaches_no_other_folder(tmp_path, name):
+    assert recorded.table_path(tmp_path, name, "../../x/../y").parent == tmp_path
+    assert recorded.table_path(tmp_path, name, "a" * 64).parent == tmp_path
+
+
+def test_recording_again_replaces_the_result_and_leaves_no_litter(tmp_path):
+    folder = save(tmp_path)
+    (folder / ".losses.0123.csv.gz.abc.part").write_bytes(b"left by a killed recording")
+    (folder / "README.md").write_text("a person's own")
+    save(tmp_path, FRAME.iloc[:2])
+    assert len(recorded.load(tmp_path, "90").tables["losses"]) == 2
+    assert sorted(path.name.partition(".")[0] for path in folder.iterdir()) == ["README", "losses", "provenance"]
+
+
+@pytest.mark.parametrize("killed_at", [1, 2, 3])
+def test_a_recording_killed_at_any_moment_leaves_the_earlier_result_whole(tmp_path, monkeypatch, killed_at):
+    save(tmp_path)
+    before = recorded.load(tmp_path, "90")
+    replace, calls = os.replace, []
+
+    def killed(*arguments):
+        calls.append(arguments)
+        if len(calls) == killed_at:
+            raise KeyboardInterrupt
+        replace(*arguments)
+
+    packed = {name: recorded.pack(name, FRAME.iloc[:2]) for name in ("losses", "more")}
+    monkeypatch.setattr(recorded.os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        recorded.save(tmp_path, "90", packed, **FACTS)
+    after = recorded.load(tmp_path, "90")
+    assert after.provenance == before.provenance
+    pd.testing.assert_frame_equal(after.tables["losses"], FRAME)
+    assert not list((tmp_path / "90").glob(".*"))
+
+
+def test_a_process_killed_while_saving_leaves_one_result_or_the_other(tmp_path):
+    program = """
+    import sys, itertools, pandas as pd
+    from pathlib import Path
+    from bnlab import recorded
+    print("ready", flush=True)
+    for n in itertools.count(1):
+        table = recorded.pack("losses", pd.DataFrame({"n": [n] * 50}))
+        facts = {"parameters": {"n": n}, "data": None, "device": "cpu", "seconds": 1}
+        recorded.save(Path(sys.argv[1]), "90", {"losses": table}, **facts)
+    """
+    for wait in (0.01, 0.03, 0.05):
+        arguments = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path)]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout.readline() == "ready\n"
+            while not (tmp_path / "90" / "provenance.json").exists():
+                time.sleep(0.005)
+            time.sleep(wait)
+            process.kill()
+        result = recorded.load(tmp_path, "90")
+        assert set(result.tables["losses"]["n"]) == {result.provenance["parameters"]["n"]}
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    assert f"{tmp_path / 'file' / '90'} cannot be written (Not a directory)" in refusal(save, tmp_path / "file")
+    (tmp_path / "90").touch()
+    assert "cannot be written (File exists): name a folder that can be." in refusal(save, tmp_path)
+
+
+def test_a_full_disk_leaves_the_earlier_result_whole(tmp_path, monkeypatch):
+    save(tmp_path)
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(recorded.os, "fsync", full)
+    assert "No space left on device" in refusal(save, tmp_path, FRAME.iloc[:1])
+    assert len(recorded.load(tmp_path, "90").tables["losses"]) == 3
+
+
+def test_write_atomically_replaces_and_can_be_read_by_others(tmp_path):
+    path = tmp_path / "x"
+    recorded.write_atomically(path, b"one")
+    recorded.write_atomically(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_run_key_knows_what_decides_the_numbers(monkeypatch):
+    data = {"title": "digits", "checksum": "abc"}
+    key = recorded.run_key("90", {"a": 1, "b": 2}, data)
+    assert recorded.run_key("90", {"b": 2, "a": 1}, data | {"title": "the same, renamed"}) == key
+    others = {
+        recorded.run_key("91", {"a": 1, "b": 2}, data),
+        recorded.run_key("90", {"a": 1, "b": 3}, data),
+        recorded.run_key("90", {"a": 1}, data),
+        recorded.run_key("90", {"a": 1, "b": 2}, None),
+        recorded.run_key("90", {"a": 1, "b": 2}, data | {"checksum": "abd"}),
+    }
+    monkeypatch.setattr(recorded, "library_hash", lambda: "another library")
+    others.add(recorded.run_key("90", {"a": 1, "b": 2}, data))
+    assert len(others) == 6
+    assert key not in others
+
+
+def test_library_hash_sees_names_and_contents(tmp_path, monkeypatch):
+    def digest(**files):
+        shutil.rmtree(tmp_path / "lib", ignore_errors=True)
+        (tmp_path / "lib").mkdir()
+        for name, text in files.items():
+            (tmp_path / "lib" / f"{name}.py").write_text(text)
+        return recorded.library_hash()
+
+    monkeypatch.setattr(bnlab, "__file__", str(tmp_path / "lib" / "__init__.py"))
+    assert digest(a="1", b="2") == digest(b="2", a="1")
+    assert len({digest(a="1", b="2"), digest(a="2", b="1"), digest(a="12"), digest(c="1", b="2")}) == 4
+
+
+def git(folder, *words) -> str:
+    settings = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
+    return subprocess.run(
+        ["git", "-C", str(folder), *settings, *words], check=True, capture_output=True, text=True
+    ).stdout
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git to make a repository")
+def test_commit(tmp_path, monkeypatch):
+    library = tmp_path / "lib" / "bnlab"
+    library.mkdir(parents=True)
+    (library / "__init__.py").write_text("")
+    monkeypatch.setattr(bnlab, "__file__", str(library / "__init__.py"))
+    assert recorded.commit() == "unknown"
+    git(tmp_path, "init", "-q")
+    (tmp_path / "own").write_text("")
+    git(tmp_path, "add", "own")
+    git(tmp_path, "commit", "-qm", "somebody's own repository, which has the library beside it")
+    assert recorded.commit() == "unknown"
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "the library")
+    head = git(tmp_path, "rev-parse", "HEAD").strip()
+    assert recorded.commit() == head
+    (library / "new.py").write_text("x = 1")
+    assert recorded.commit() == head + "+"
+
+
+def test_a_machine_without_git(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert recorded.commit() == "unknown"
+    save(tmp_path)
+    assert recorded.load(tmp_path, "90").provenance["commit"] == "unknown"

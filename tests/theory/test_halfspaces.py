@@ -1,0 +1,132 @@
+"""Halfspaces with Gaussian inputs: quadrature against scipy and Monte Carlo, Stein's form, the Pythagoras, GDNP."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.integrate
+import scipy.optimize
+import torch
+from scipy.special import expit
+
+from bnlab.randomness import generator
+from bnlab.theory import halfspaces, rayleigh
+
+
+def draw(*shape, seed=0, purpose="draw"):
+    return torch.randn(*shape, generator=generator(seed, purpose), dtype=torch.float64)
+
+
+def gaussian(d=4, seed=0, loss=None):
+    A = draw(2 * d, d, seed=seed, purpose="covariance")
+    return halfspaces.GaussianHalfspace(
+        -0.6 * draw(d, seed=seed, purpose="u"), A.T @ A / (2 * d), loss or halfspaces.logistic()
+    )
+
+
+@pytest.mark.parametrize("length", [0.3, 1.0, 6.0])
+def test_value_against_adaptive_quadrature(length):
+    f, w = gaussian(), length * draw(4, purpose="w")
+    m, sd = float(f.u @ w), math.sqrt(float(w @ f.covariance @ w))
+    assert sd < 10
+    density = lambda t: np.exp(-t * t / 2) / math.sqrt(2 * math.pi)  # noqa: E731
+    expected = scipy.integrate.quad(lambda t: np.logaddexp(0, m + sd * t) * density(t), -12, 12, points=[-m / sd])[0]
+    assert float(f.value(w)) == pytest.approx(expected, rel=1e-9)
+    curvature = scipy.integrate.quad(
+        lambda t: expit(m + sd * t) * expit(-m - sd * t) * density(t), -12, 12, points=[-m / sd]
+    )[0]
+    assert float(f.coefficients(w)[1]) == pytest.approx(curvature, rel=1e-9)
+
+
+def test_gradient_by_finite_differences_and_by_stein():
+    f, w, h = gaussian(), draw(4, purpose="w"), 1e-5
+    differences = torch.stack([(f.value(w + h * e) - f.value(w - h * e)) / (2 * h) for e in torch.eye(4).double()])
+    assert (f.gradient(w) - differences).abs().max() < 1e-9
+    c1, c2 = f.coefficients(w)
+    assert (f.gradient(w) - (c1 * f.u + c2 * f.S @ w)).abs().max() < 1e-12
+    assert torch.allclose(f.gradient(torch.zeros(4).double()), 0.5 * f.u)
+
+
+def test_gradient_of_a_sample_tends_to_that_of_the_population():
+    f, w = gaussian(), draw(4, purpose="w")
+    z = f.u + draw(400_000, 4, purpose="z") @ torch.linalg.cholesky(f.covariance).T
+    sample = halfspaces.SampledHalfspace(z)
+    assert (sample.gradient(w) - f.gradient(w)).abs().max() < 0.01
+    assert abs(float(sample.value(w) - f.value(w))) < 0.01
+    h = 1e-5
+    rows = [(sample.gradient(w + h * e) - sample.gradient(w - h * e)) / (2 * h) for e in torch.eye(4).double()]
+    assert (sample.hessian(w) - torch.stack(rows)).abs().max() < 1e-8
+
+
+def test_minimum_is_parallel_to_the_least_squares_direction():
+    f = gaussian()
+    best = scipy.optimize.minimize(
+        lambda w: (float(f.value(torch.from_numpy(w))), f.gradient(torch.from_numpy(w)).numpy()), np.ones(4), jac=True,
+        options={"gtol": 1e-10},
+    ).x  # fmt: skip
+    direction = np.linalg.solve(f.S.numpy(), f.u.numpy())
+    assert abs(best @ direction) / np.linalg.norm(best) / np.linalg.norm(direction) == pytest.approx(1, abs=1e-9)
+
+
+def test_length_is_stationary_and_off_by_what_bisection_says():
+    f, w = gaussian(), draw(4, purpose="w")
+    exact = halfspaces.stationary_length(f, w)
+    unit = w / torch.sqrt(w @ f.S @ w)
+    assert abs(float(unit @ f.gradient(exact * unit))) < 1e-13
+    for steps in (3, 8, 20):
+        assert abs(halfspaces.stationary_length(f, w, (-8.0, 8.0), steps) - exact) <= 16 / 2 ** (steps + 1)
+
+
+def test_gradient_norm_is_a_pythagoras():
+    f = gaussian()
+    for seed in range(5):
+        w = draw(4, seed=seed, purpose="w")
+        v, g = w / torch.sqrt(w @ f.S @ w), 1.7  # not a stationary length
+        by_length = v @ f.gradient(g * v)
+        c1, _ = f.coefficients(g * v)
+        expected = c1**2 * rayleigh.rayleigh_gap(v, f.S, f.u) + by_length**2
+        assert halfspaces.squared_gradient_norm(f, g * v) == pytest.approx(float(expected), rel=1e-10)
+
+
+def test_gdnp_is_descent_on_the_rayleigh_quotient():
+    f, w = gaussian(), draw(4, purpose="w")
+    L = torch.linalg.eigvalsh(f.S)[-1].item()
+    path = rayleigh.rayleigh_descend(f.S, f.u, w, 25, L)
+    for t in range(25):
+        w, g = halfspaces.gdnp_step(f, w, L)
+        assert torch.allclose(w, path[t + 1], rtol=1e-7, atol=1e-9)
+    assert g == pytest.approx(halfspaces.stationary_length(f, path[24]))
+
+
+def test_separable_data_have_no_stationary_length():
+    z = -draw(200, 3).abs()  # z'w < 0 for every positive w
+    with pytest.raises(ValueError, match="no stationary length") as refusal:
+        halfspaces.stationary_length(halfspaces.SampledHalfspace(z), torch.ones(3).double())
+    assert "\n" not in str(refusal.value)
+
+
+def test_normalised_landscape_is_flat_along_w_and_curves_down_somewhere():
+    f = gaussian()
+    for seed in range(4):
+        w = draw(4, seed=seed, purpose="w")
+        H = halfspaces.normalised_hessian(f, w, 1.5)
+        assert abs(float(w @ H @ w)) < 1e-12
+        assert torch.linalg.eigvalsh(H)[0] < -1e-4
+        h, S = 1e-4, f.S
+        normalised = lambda x: float(f.value(1.5 * x / torch.sqrt(x @ S @ x)))  # noqa: B023, E731
+        e = draw(4, seed=seed, purpose="e")
+        second = (normalised(w + h * e) - 2 * normalised(w) + normalised(w - h * e)) / h**2
+        assert float(e @ H @ e) == pytest.approx(second, rel=1e-4, abs=1e-6)
+
+
+def test_scaled_loss():
+    small = gaussian(loss=halfspaces.logistic(0.01))
+    w = draw(4, purpose="w")
+    assert torch.allclose(100 * small.gradient(w), gaussian().gradient(w))
+    s = torch.linspace(-4, 4, 9).double()
+    loss = halfspaces.logistic(3.0)
+    h = 1e-6
+    assert ((loss.value(s + h) - loss.value(s - h)) / (2 * h) - loss.slope(s)).abs().max() < 1e-8
+    assert ((loss.slope(s + h) - loss.slope(s - h)) / (2 * h) - loss.curvature(s)).abs().max() < 1e-8
+    assert loss.slope(s).max() < loss.largest_slope
+    assert loss.curvature(s).max() <= loss.largest_curvature

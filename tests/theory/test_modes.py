@@ -1,0 +1,189 @@
+"""Natural modes against spectra known beforehand, iterated recursions and SciPy."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from torch.nn import functional
+
+from bnlab.theory import modes, spectra
+
+SPECTRUM = torch.tensor([0.1, 0.3, 0.6, 1.0], dtype=torch.float64)
+
+
+def rotation(size, seed=0):
+    gaussian = torch.randn(size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    return torch.linalg.qr(gaussian).Q
+
+
+def rotated(spectrum, seed=0):
+    Q = rotation(len(spectrum), seed)
+    return Q @ torch.diag(spectrum) @ Q.T
+
+
+def weight_errors(R, mu, C, steps):
+    """Equation 5, iterated: C(n+1) = [I - mu R] C(n)."""
+    errors = [C]
+    for _ in range(steps):
+        errors.append(errors[-1] - mu * (R @ errors[-1]))
+    return torch.stack(errors)
+
+
+def test_modes_of_a_matrix_with_a_known_spectrum():
+    Q = rotation(4)
+    natural = modes.natural_modes(rotated(SPECTRUM))
+    torch.testing.assert_close(natural.eigenvalues, SPECTRUM, rtol=1e-13, atol=1e-14)
+    torch.testing.assert_close((natural.eigenvectors.T @ Q).abs(), torch.eye(4).double(), rtol=0, atol=1e-12)
+    assert (natural.eigenvectors.gather(0, natural.eigenvectors.abs().argmax(0, keepdim=True)) > 0).all()
+    expected = scipy.linalg.eigh(rotated(SPECTRUM).numpy(), eigvals_only=True, driver="ev")
+    np.testing.assert_allclose(natural.eigenvalues, expected, rtol=1e-13)
+
+
+def test_signs_do_not_depend_on_the_sign_of_the_input_basis():
+    R = rotated(SPECTRUM)
+    flip = torch.diag(torch.tensor([1.0, -1.0, 1.0, -1.0], dtype=torch.float64))
+    one, other = modes.natural_modes(R), modes.natural_modes(flip @ R @ flip)
+    torch.testing.assert_close(one.eigenvectors.abs(), other.eigenvectors.abs(), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("mu", [0.3, 1.0, 1.9])
+def test_each_mode_runs_alone(mu):
+    R, C = rotated(SPECTRUM), torch.tensor([1.0, -2.0, 0.5, 3.0], dtype=torch.float64)
+    natural = modes.natural_modes(R)
+    V = modes.project(natural, weight_errors(R, mu, C, 60))  # (61, K)
+    predicted = modes.decay(natural.eigenvalues, mu, torch.arange(61)) * V[0]
+    torch.testing.assert_close(V, predicted, rtol=0, atol=1e-12)
+    for k in range(4):  # started in one mode, the recursion leaks into no other
+        alone = modes.project(natural, weight_errors(R, mu, natural.eigenvectors[:, k], 60))
+        alone[:, k] = 0
+        assert alone.abs().max() < 1e-10
+
+
+def test_decay_of_one_number_of_steps_is_a_vector():
+    torch.testing.assert_close(modes.decay(SPECTRUM, 0.5, 3), (1 - 0.5 * SPECTRUM) ** 3, rtol=1e-15, atol=0)
+
+
+@pytest.mark.parametrize("x", [1e-12, 0.01, 0.5, 0.999, 1.001, 1.5, 1.9, 1.999])
+def test_time_constant_is_the_time_in_which_a_mode_falls_by_e(x):
+    tau = modes.time_constants(torch.tensor([x], dtype=torch.float64), 1.0).item()
+    # |v(n)| = exp(-n / tau), measured over about ten steps or one time constant, whichever is longer.
+    n = max(10, min(round(tau), 10**6))
+    fall = math.log(abs(1.0 - x)) * n if x > 1e-6 else -n * (x + x * x / 2)
+    assert -n / tau == pytest.approx(fall, rel=1e-10)
+
+
+def test_special_time_constants():
+    eigenvalues = torch.tensor([-1e-3, 0.0, 1.0, 2.0, 2.5], dtype=torch.float64)
+    tau = modes.time_constants(eigenvalues, 1.0).tolist()
+    assert math.isnan(tau[0])
+    assert tau[1:4] == [math.inf, 0.0, math.inf]
+    assert math.isnan(tau[4])
+    # The paper's formula is undefined where the modulus is not.
+    assert modes.time_constants(torch.tensor([1.5]), 1.0).item() == pytest.approx(1 / math.log(2), rel=1e-12)
+    assert not math.copysign(1, tau[2]) < 0
+
+
+def test_the_bound_separates_decay_from_growth():
+    R, C = rotated(SPECTRUM), torch.ones(4, dtype=torch.float64)
+    natural, bound = modes.natural_modes(R), modes.stability_bound(R)
+    assert bound == pytest.approx(2, rel=1e-12)
+    assert modes.stability_bound(SPECTRUM) == pytest.approx(2, rel=1e-15)
+    top = []
+    for share in (0.995, 1.0, 1.005):
+        V = modes.project(natural, weight_errors(R, share * bound, C, 3000))[:, -1]
+        top.append((V[-1] / V[0]).abs().item())
+    assert top[0] == pytest.approx(0.99**3000, rel=1e-6)
+    assert top[1] == pytest.approx(1, abs=1e-9)
+    assert top[2] == pytest.approx(1.01**3000, rel=1e-6)
+
+
+@pytest.mark.parametrize(("share", "converges"), [(0.98, True), (1.02, False)])
+def test_the_bound_with_autograds_gradient_divides_by_the_positions(share, converges):
+    # A convolution trained as one trains it: the mean over images of the sum over positions of e^2 / 2.
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(4, 2, 6, 6, dtype=torch.float64, generator=generator)
+    weight = torch.randn(1, 2, 3, 3, dtype=torch.float64, generator=generator, requires_grad=True)
+    rate = share * modes.stability_bound(spectra.autocorrelation(x, 3), positions=16)
+    start = weight.detach().norm()
+    for _ in range(800):
+        loss = 0.5 * functional.conv2d(x, weight).square().sum() / len(x)
+        (gradient,) = torch.autograd.grad(loss, weight)
+        weight.data -= rate * gradient
+    assert (weight.norm() < start) == converges
+
+
+def test_mean_square_bound_is_stricter():
+    R = rotated(SPECTRUM)
+    assert modes.mean_square_bound(R) == pytest.approx(2 / R.trace().item(), rel=1e-12)
+    assert modes.mean_square_bound(R) < modes.stability_bound(R)
+
+
+def test_the_slowest_mode_switches_at_the_crossover():
+    crossover = modes.crossover_rate(rotated(SPECTRUM))
+    assert crossover == pytest.approx(2 / 1.1, rel=1e-12)
+    natural = modes.natural_modes(rotated(SPECTRUM))
+    for rate, slowest in ((0.5, 0), (1.80, 0), (crossover - 1e-3, 0), (crossover + 1e-3, 3), (1.90, 3)):
+        assert modes.slowest_mode(SPECTRUM, rate) == slowest
+        # the mode that is largest after a long run of the recursion itself, from equal beginnings
+        C = natural.eigenvectors.sum(1)
+        final = modes.project(natural, torch.linalg.matrix_power(torch.eye(4) - rate * rotated(SPECTRUM), 1000) @ C)
+        assert final.abs().argmax() == slowest
+
+
+def test_the_best_rate_minimises_the_slowest_factor():
+    rate, factor = modes.best_rate(SPECTRUM)
+    rates = torch.linspace(0.01, 2.2, 5000, dtype=torch.float64)
+    slowest = (1 - rates[:, None] * SPECTRUM).abs().amax(1)
+    assert slowest.min() >= factor - 1e-12
+    assert (1 - rate * SPECTRUM).abs().max().item() == pytest.approx(factor, rel=1e-12)
+    assert modes.best_rate(torch.tensor([3.0, 3.0])) == (pytest.approx(1 / 3), 0.0)
+
+
+def test_dead_modes_are_counted_and_left_out():
+    R = rotated(torch.tensor([0.0, 0.0, 0.5, 2.0], dtype=torch.float64))
+    spectrum = modes.effective_eigenvalues(R)
+    assert (spectrum.dead_modes, len(spectrum.eigenvalues)) == (2, 2)
+    assert (spectrum.smallest, spectrum.largest) == (pytest.approx(0.5), pytest.approx(2))
+    assert spectrum.smallest_of_all == pytest.approx(0, abs=1e-15)
+    assert spectrum.condition_number == pytest.approx(4)
+    assert modes.slowest_mode(modes.natural_modes(R).eigenvalues, 0.1) == 2
+    assert modes.crossover_rate(R) == pytest.approx(0.8)
+
+
+def test_an_all_zero_autocorrelation_has_no_modes_and_no_bound():
+    nothing = torch.zeros(3, 3)
+    spectrum = modes.effective_eigenvalues(nothing)
+    assert (spectrum.dead_modes, spectrum.smallest, spectrum.largest, spectrum.condition_number) == (3, 0, 0, 1)
+    assert modes.stability_bound(nothing) == modes.mean_square_bound(nothing) == math.inf
+
+
+def test_dead_channels():
+    x = torch.randn(5, 4, 6, 6, generator=torch.Generator().manual_seed(0))
+    x[:, [0, 2]] = 0
+    R = spectra.autocorrelation(x, 3)
+    assert modes.dead_channels(R, 4) == 2
+    assert modes.dead_channels(torch.zeros(4, 4), 2) == 2
+    assert modes.effective_eigenvalues(R).dead_modes == 18
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: modes.natural_modes(torch.zeros(2, 3)), r"R: shape \(2, 3\) is not \(K, K\)"),
+        (lambda: modes.natural_modes(torch.tensor([[1.0, 2.0], [0.0, 1.0]])), "R: not symmetric"),
+        (lambda: modes.natural_modes(torch.tensor([[torch.nan]])), "R: not all entries are finite"),
+        (lambda: modes.stability_bound(SPECTRUM, positions=0), "positions: 0"),
+        (lambda: modes.stability_bound(torch.tensor([-1.0, 2.0])), "R: eigenvalue -1 is negative"),
+        (lambda: modes.time_constants(SPECTRUM, 0.0), "mu: 0.0 is not a positive rate"),
+        (lambda: modes.decay(SPECTRUM, 1.0, -1), "n: -1"),
+        (lambda: modes.decay(SPECTRUM, 1.0, 1.5), "n: 1.5"),
+        (lambda: modes.project(modes.natural_modes(rotated(SPECTRUM)), torch.zeros(3)), "errors: .* the 4 weights"),
+        (lambda: modes.dead_channels(torch.zeros(5, 5), 2), "channels: 2 blocks"),
+    ],
+)
+def test_bad_input_is_named_in_one_line(call, words):
+    with pytest.raises(ValueError, match=words) as error:
+        call()
+    assert "\n" not in str(error.value)
