@@ -10,7 +10,7 @@ import torch
 from bnlab import datasets
 from bnlab.models.lenet import LeNet
 from bnlab.randomness import generator
-from bnlab.training.batched import train_together
+from bnlab.training.batched import train_batched
 from bnlab.training.train import Job, train
 
 NORMS = ("none", "batch", "amplify", "suppress")
@@ -28,7 +28,7 @@ def grid():
 
 
 def as_one(jobs, data):
-    return train_together(jobs, data, steps=STEPS, batch_size=BATCH)
+    return train_batched(jobs, data, steps=STEPS, batch_size=BATCH)
 
 
 def one_by_one(jobs, data):

@@ -40,7 +40,7 @@ def test_probe_images_are_fixed_normalised_training_images(digits):
 
 def test_spectra_and_powers_by_hand(images):
     model = lenet()
-    told = probes.LeNetProbe(images)(model)
+    row = probes.LeNetProbe(images)(model)
     with torch.no_grad():
         first = functional.conv2d(images, model.conv1.weight, model.conv1.bias)
         maps = functional.avg_pool2d(first.relu(), 2)
@@ -48,16 +48,16 @@ def test_spectra_and_powers_by_hand(images):
         features = functional.avg_pool2d(second.relu(), 2).flatten(1).double().numpy()
     columns = functional.unfold(maps.double(), 5).transpose(0, 1).flatten(1).numpy()  # (150, B*100)
     spectrum = np.linalg.eigvalsh(columns @ columns.T / columns.shape[1])
-    assert told["lambda_max"] == pytest.approx(spectrum[-1], rel=1e-6)
-    assert told["lambda_min_alive"] == pytest.approx(spectrum[spectrum > 1e-10 * spectrum[-1]][0], rel=1e-4)
-    assert told["lambda_max_fc"] == pytest.approx(np.linalg.norm(features, 2) ** 2 / len(features), rel=1e-6)
-    assert told["power_fc"] == pytest.approx((features**2).mean(), rel=1e-6)
+    assert row["lambda_max"] == pytest.approx(spectrum[-1], rel=1e-6)
+    assert row["lambda_min_alive"] == pytest.approx(spectrum[spectrum > 1e-10 * spectrum[-1]][0], rel=1e-4)
+    assert row["lambda_max_fc"] == pytest.approx(np.linalg.norm(features, 2) ** 2 / len(features), rel=1e-6)
+    assert row["power_fc"] == pytest.approx((features**2).mean(), rel=1e-6)
     for channel in (0, 5):
-        assert told[f"power1_{channel}"] == pytest.approx((first[:, channel] ** 2).mean().item(), rel=1e-5)
-    assert told["power2_15"] == pytest.approx((second[:, 15] ** 2).mean().item(), rel=1e-5)
-    assert "power1_6" not in told
-    assert "power2_16" not in told
-    assert math.isnan(told["occupancy1"])  # no threshold norm here
+        assert row[f"power1_{channel}"] == pytest.approx((first[:, channel] ** 2).mean().item(), rel=1e-5)
+    assert row["power2_15"] == pytest.approx((second[:, 15] ** 2).mean().item(), rel=1e-5)
+    assert "power1_6" not in row
+    assert "power2_16" not in row
+    assert math.isnan(row["occupancy1"])  # no threshold norm here
 
 
 def test_a_dead_channel_makes_dead_modes(images):
@@ -65,15 +65,15 @@ def test_a_dead_channel_makes_dead_modes(images):
     with torch.no_grad():
         model.conv1.weight[3] = 0
         model.conv1.bias[3] = -1
-    told = probes.LeNetProbe(images)(model)
-    assert told["dead_modes"] >= 25
-    assert told["lambda_min"] == 0
-    assert told["lambda_min_alive"] > 0
+    row = probes.LeNetProbe(images)(model)
+    assert row["dead_modes"] >= 25
+    assert row["lambda_min"] == 0
+    assert row["lambda_min_alive"] > 0
 
 
 def test_batch_normalisation_is_seen_with_the_statistics_of_the_images(images):
     model = lenet("batch").eval()  # running statistics are still 0 and 1
-    entering, leaving = probes.passing_through(model, images, ("norm1",))["norm1"]
+    entering, leaving = probes.activations(model, images, ("norm1",))["norm1"]
     centred = entering - entering.mean((0, 2, 3), keepdim=True)
     expected = centred / (centred.square().mean((0, 2, 3), keepdim=True) + 1e-5).sqrt()
     torch.testing.assert_close(leaving, expected, rtol=1e-4, atol=1e-5)
@@ -108,7 +108,7 @@ def test_a_look_between_forward_and_backward_spoils_no_gradient(norm, images):
 def test_buffers_come_back_even_if_the_pass_fails():
     model = nn.BatchNorm2d(2)
     kept = model.running_mean
-    with pytest.raises(RuntimeError), probes.batch_statistics(model):
+    with pytest.raises(RuntimeError), probes.using_batch_statistics(model):
         raise RuntimeError
     assert model.running_mean is kept
 
@@ -118,18 +118,18 @@ def test_masks_and_disagreement_are_told(images):
     with torch.no_grad():
         model.conv1.weight[:2] *= 100
     model(images)
-    told = probes.LeNetProbe(images)(model)
-    assert told["occupancy1"] == pytest.approx(2 / 6)
-    assert told["disagreement1"] == 0
+    row = probes.LeNetProbe(images)(model)
+    assert row["occupancy1"] == pytest.approx(2 / 6)
+    assert row["disagreement1"] == 0
 
 
 def test_a_network_without_numbers_has_no_spectrum(images):
     model = lenet()
     with torch.no_grad():
         model.conv1.weight.fill_(float("inf"))
-    told = probes.LeNetProbe(images)(model)
-    assert math.isnan(told["lambda_max"])
-    assert math.isnan(told["lambda_max_fc"])
+    row = probes.LeNetProbe(images)(model)
+    assert math.isnan(row["lambda_max"])
+    assert math.isnan(row["lambda_max_fc"])
 
 
 def test_split_error_is_of_the_split_asked_for(digits):
@@ -138,11 +138,11 @@ def test_split_error_is_of_the_split_asked_for(digits):
             return functional.one_hot(torch.full((len(images),), 4), 10).float()
 
     for split, labels in (("test", digits.test_labels), ("train", digits.train_labels)):
-        told = probes.SplitError(digits, split)(Always())
-        assert set(told) == {f"{split}_error", f"{split}_loss"}
-        assert told[f"{split}_error"] == pytest.approx((labels != 4).double().mean().item())
+        row = probes.SplitError(digits, split)(Always())
+        assert set(row) == {f"{split}_error", f"{split}_loss"}
+        assert row[f"{split}_error"] == pytest.approx((labels != 4).double().mean().item())
 
 
 def test_a_wrong_layer_is_an_error(images):
     with pytest.raises(AttributeError):
-        probes.passing_through(lenet(), images, ("conv3",))
+        probes.activations(lenet(), images, ("conv3",))

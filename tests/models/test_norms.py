@@ -35,7 +35,7 @@ def test_amplify_and_suppress_are_named_by_what_they_do():
 
 def test_nlms_is_a_convolution():
     for name, norm in norms.NORMS.items():
-        layer = norm.convolution(2, 3, 5)
+        layer = norm.make_convolution(2, 3, 5)
         assert isinstance(layer, nn.Conv2d)
         assert type(layer).__name__ == ("NlmsConv2d" if name.startswith("nlms") else "Conv2d")
 

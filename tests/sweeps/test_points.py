@@ -86,7 +86,7 @@ def features(point, setting):
     with torch.no_grad():
         model(images)
         looked_at = probes.probe_images(setting.dataset)
-        entering = probes.passing_through(model, looked_at, ("fc",))["fc"][0].double()
+        entering = probes.activations(model, looked_at, ("fc",))["fc"][0].double()
     return torch.linalg.svdvals(entering)[0].item() ** 2 / len(entering)
 
 

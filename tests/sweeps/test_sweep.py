@@ -135,7 +135,7 @@ def test_killed_in_the_middle_it_keeps_what_was_finished(tmp_path):
 def test_many_points_as_one_computation_give_the_same_table(threads):
     points = sweeps.grid(x=[1, 2, 3])
     one = sweeps.sweep(points, table, key="k", executor=threads, progress=False)
-    together = sweeps.sweep(points, table, key="k", together=lambda ps: [table(p) for p in ps], progress=False)
+    together = sweeps.sweep(points, table, key="k", batched=lambda ps: [table(p) for p in ps], progress=False)
     pd.testing.assert_frame_equal(one, together, check_exact=True)
 
 
@@ -148,8 +148,8 @@ def test_a_point_that_spoils_the_joint_computation_is_found_and_the_others_finis
             raise RuntimeError("out of memory")
         return [table(point) for point in some]
 
-    told = sweeps.sweep(points, table, key="k", folder=tmp_path, together=joint, progress=False)
-    assert told.groupby("x")["status"].first().tolist() == ["ok"] * 4 + ["failed: out of memory", "ok"]
+    found = sweeps.sweep(points, table, key="k", folder=tmp_path, batched=joint, progress=False)
+    assert found.groupby("x")["status"].first().tolist() == ["ok"] * 4 + ["failed: out of memory", "ok"]
     assert max(sizes) == 6
     assert len(list(tmp_path.iterdir())) == 5
 

@@ -40,7 +40,7 @@ def test_neighbours_meet_the_constraint_and_are_further_away():
 
 def test_the_smallest_step_in_each_norm():
     x, error = draw(6), 1.7
-    steps = {norm: minimum_disturbance.smallest_step(x, error, norm) for norm in minimum_disturbance.NORMS}
+    steps = {norm: minimum_disturbance.smallest_step(x, error, norm) for norm in minimum_disturbance.VECTOR_NORMS}
     order = {"l1": 1, "l2": 2, "linf": float("inf")}
     for norm, step in steps.items():
         assert (x @ step).item() == pytest.approx(-error, abs=1e-12)

@@ -10,12 +10,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from bnlab import datasets
 from bnlab.datasets import Dataset
 from bnlab.measures.probes import SplitError
-from bnlab.models.batched_lenet import StackedLeNets
+from bnlab.models.batched_lenet import BatchedLeNets
 from bnlab.models.lenet import LeNet
 from bnlab.models.norms import NORMS
 from bnlab.randomness import generator
 from bnlab.sweeps import points as lenet_runs
-from bnlab.training.batched import train_together
+from bnlab.training.batched import train_batched
 from bnlab.training.train import Job, train
 
 STEPS, BATCH = 4, 16
@@ -70,7 +70,7 @@ def alone(made, data, steps=STEPS, **settings):
 def assert_same(first, second, data, steps=STEPS, tolerance=1e-10, **settings):
     """Train copies of the same jobs one after another and together: same histories, parameters and buffers."""
     single = [alone(made, data, steps, **settings) for made in first]
-    joint = train_together(second, data, steps=steps, batch_size=BATCH, record_at=range(steps + 1), **settings)
+    joint = train_batched(second, data, steps=steps, batch_size=BATCH, record_at=range(steps + 1), **settings)
     close = {"rtol": tolerance, "atol": tolerance, "equal_nan": True}
     for a, b, one, many in zip(single, joint, first, second, strict=True):
         assert a.diverged == b.diverged
@@ -122,7 +122,7 @@ class Calls(TorchDispatchMode):
 def test_more_networks_of_one_kind_are_no_more_calls(norm, digits):
     counts = []
     for number in (2, 6):
-        nets = StackedLeNets([job(norm, seed).model for seed in range(number)])
+        nets = BatchedLeNets([job(norm, seed).model for seed in range(number)])
         images = digits.normalise(digits.train_images[:8]).expand(number, -1, -1, -1, -1)
         with Calls() as calls:
             nets(images).sum().backward()
@@ -183,7 +183,7 @@ def test_a_network_that_diverges_is_taken_out_and_leaves_the_others_alone(rate, 
 
 
 def test_all_networks_may_diverge(digits):
-    runs = train_together(
+    runs = train_batched(
         [job("none", 0, 1e200), job("none", 1, 1e200)], digits, steps=50, batch_size=BATCH, record_at=()
     )
     assert all(run.diverged and run.history["step"].iloc[-1] < 10 for run in runs)
@@ -191,7 +191,7 @@ def test_all_networks_may_diverge(digits):
 
 def test_trained_networks_own_their_tensors(digits):
     jobs = [job("batch"), job("none")]
-    train_together(jobs, digits, steps=1, batch_size=BATCH)
+    train_batched(jobs, digits, steps=1, batch_size=BATCH)
     for made in jobs:
         for parameter in made.model.parameters():
             assert parameter.untyped_storage().nbytes() == parameter.nbytes
@@ -203,7 +203,7 @@ def test_points_trained_together_give_the_tables_of_points_trained_alone(single_
     points = [lenet_runs.complete({"batch_size": 16, **change}) for change in changes]
     data = single_precision  # points build float32 networks
     setting = lenet_runs.Setting(data, 3, (0, 2), {"test": SplitError(data)})
-    joint = lenet_runs.run_together(points, setting)
+    joint = lenet_runs.run_batched(points, setting)
     for point, table in zip(points, joint, strict=True):
         pd.testing.assert_frame_equal(table, lenet_runs.run_point(point, setting), rtol=1e-4)
 
@@ -211,27 +211,27 @@ def test_points_trained_together_give_the_tables_of_points_trained_alone(single_
 def test_refusals(digits):
     one = job("none")
     with pytest.raises(ValueError, match="jobs: 0 must be at least one"):
-        train_together([], digits, steps=1, batch_size=4)
+        train_batched([], digits, steps=1, batch_size=4)
     with pytest.raises(ValueError, match="jobs: 2 must be at least one, each with a network of its own"):
-        train_together([one, one], digits, steps=1, batch_size=4)
+        train_batched([one, one], digits, steps=1, batch_size=4)
     with pytest.raises(ValueError, match="learning_rate = 0 must be a positive number"):
-        train_together([dataclasses.replace(one, learning_rate=0)], digits, steps=1, batch_size=4)
+        train_batched([dataclasses.replace(one, learning_rate=0)], digits, steps=1, batch_size=4)
     with pytest.raises(ValueError, match="batch_size=41 must be an integer of 1 to 40"):
-        train_together([one], digits, steps=1, batch_size=41)
+        train_batched([one], digits, steps=1, batch_size=41)
     with pytest.raises(ValueError, match="models: Linear is not a LeNet"):
-        train_together([dataclasses.replace(one, model=torch.nn.Linear(1, 1))], digits, steps=1, batch_size=4)
+        train_batched([dataclasses.replace(one, model=torch.nn.Linear(1, 1))], digits, steps=1, batch_size=4)
     rgb = dataclasses.replace(one, model=LeNet(3, generator=generator(0, "initialisation")))
     with pytest.raises(ValueError, match=r"one pair for all, not \[\(1, 10\), \(3, 10\)\]"):
-        train_together([one, rgb], digits, steps=1, batch_size=4)
+        train_batched([one, rgb], digits, steps=1, batch_size=4)
     with pytest.raises(ValueError, match="is not \\(B, 3, 32, 32\\)"):
-        train_together([rgb], digits, steps=1, batch_size=4)
+        train_batched([rgb], digits, steps=1, batch_size=4)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu_as_on_the_cpu(digits):
     on_gpu = doubled(datasets.load("digits", device="cuda").subset(train=40, test=20))
     single = [alone(made, digits) for made in mixed(torch.float64)]
-    joint = train_together(
+    joint = train_batched(
         mixed(torch.float64, "cuda"), on_gpu, steps=STEPS, batch_size=BATCH, record_at=range(STEPS + 1)
     )
     for a, b in zip(single, joint, strict=True):

@@ -23,7 +23,7 @@ import math
 import torch
 from torch import Tensor
 
-NORMS = ("batch", "features")
+LENGTHS_OVER = ("batch", "features")
 
 
 def decoupled(x: Tensor, weight: Tensor, gamma: Tensor, beta: Tensor, eps: float = 0.0) -> Tensor:
@@ -62,10 +62,10 @@ def printed(x: Tensor, weight: Tensor, gamma: Tensor, beta: Tensor, norm: str) -
         ValueError: as `decoupled`, or another norm.
     """
     _check_layer(x, weight, gamma, beta)
-    if norm not in NORMS:
-        raise ValueError(f"norm: {norm!r} is not one of {', '.join(map(repr, NORMS))}")
+    if norm not in LENGTHS_OVER:
+        raise ValueError(f"norm: {norm!r} is not one of {', '.join(map(repr, LENGTHS_OVER))}")
     z = x @ weight.mT  # (B, C)
-    return gamma * z / z.norm(dim=NORMS.index(norm), keepdim=True) + beta
+    return gamma * z / z.norm(dim=LENGTHS_OVER.index(norm), keepdim=True) + beta
 
 
 def radial_cosine(weight: Tensor, gradient: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from torch.nn.utils import parametrize
 
 from bnlab.layers.batchnorm import BatchNorm
 
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, BatchNorm)
+BATCH_NORM_TYPES = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, BatchNorm)
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -50,7 +50,7 @@ def inference_affine(norm: nn.Module) -> Affine:
         ValueError: not a Batch Normalization layer (an input-dependent one, such as `ThresholdNorm`, is no fixed affine
             map), one without running statistics, or statistics from which no finite map follows, with the channel.
     """
-    if not isinstance(norm, NORMS):
+    if not isinstance(norm, BATCH_NORM_TYPES):
         raise ValueError(f"norm: {type(norm).__name__} is not a Batch Normalization layer, such as nn.BatchNorm2d")
     if norm.running_mean is None or norm.running_var is None:
         raise ValueError("norm: it keeps no running statistics; build it with track_running_stats=True")
@@ -91,7 +91,7 @@ def fold(layer: nn.Module, norm: nn.Module) -> nn.Module:
         raise ValueError(f"layer: {type(layer).__name__} is not nn.Linear or nn.Conv1d, nn.Conv2d, nn.Conv3d")
     if parametrize.is_parametrized(layer):
         raise ValueError("layer: it is parametrised; remove that first (torch.nn.utils.parametrize)")
-    if isinstance(norm, NORMS) and norm.training:
+    if isinstance(norm, BATCH_NORM_TYPES) and norm.training:
         raise ValueError("norm: it is in train mode, where its map depends on the mini-batch; call norm.eval() first")
     affine = inference_affine(norm)
     weight, channels = layer.weight, len(layer.weight)
@@ -203,7 +203,7 @@ def _submodule(model: nn.Module, name: str) -> nn.Module:
     try:
         return model.get_submodule(name)
     except AttributeError:
-        usable = [known for known, module in model.named_modules() if isinstance(module, LAYERS + NORMS)]
+        usable = [known for known, module in model.named_modules() if isinstance(module, LAYERS + BATCH_NORM_TYPES)]
         there = ", ".join(usable) or "none"
         raise ValueError(f"pairs: the network has no {name!r}; its layers and norms are {there}") from None
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from bnlab.theory.patches import unroll
 
-NORMS = ("l2", "l1", "l1_squared")
+PATCH_NORMS = ("l2", "l1", "l1_squared")
 SPANS = ("channel", "patch")
 
 
@@ -26,14 +26,14 @@ def patch_power(patches: Tensor, channels: int, norm: str = "l2", span: str = "c
     Args:
         patches: (B, K, M), K = channels * Z, channel after channel.
         channels: input channels C.
-        norm: one of `NORMS`.
+        norm: one of `PATCH_NORMS`.
         span: "channel" (the document, Eq. 8) gives (B, C, M); "patch" (exact minimum disturbance) gives (B, 1, M).
 
     Raises:
         ValueError: an unknown norm or span, or K that the channels do not divide.
     """
-    if norm not in NORMS:
-        raise ValueError(f"norm = {norm!r} is not one of {', '.join(NORMS)}")
+    if norm not in PATCH_NORMS:
+        raise ValueError(f"norm = {norm!r} is not one of {', '.join(PATCH_NORMS)}")
     if span not in SPANS:
         raise ValueError(f"span = {span!r} is not one of {', '.join(SPANS)}")
     if patches.ndim != 3 or patches.shape[1] % channels:
@@ -56,7 +56,7 @@ def nlms_gradient(patches: Tensor, errors: Tensor, channels: int, norm: str, spa
         patches: (B, K, M).
         errors: (B, OC, M), dJ/dy.
         channels: input channels.
-        norm: one of `NORMS`.
+        norm: one of `PATCH_NORMS`.
         span: one of `SPANS`.
         regulariser: share of the mean power that is added to each.
 
@@ -106,6 +106,7 @@ class NlmsConv2d(nn.Conv2d):
         regulariser: share of the mean power added to each denominator.
         noise: standard deviation of the injected noise in units of the local error's own, over the whole tensor.
         generator: CPU generator of that noise; needed if noise > 0.
+        device: as torch.nn.Conv2d.
 
     Raises:
         ValueError: an unknown norm or span, a negative noise or regulariser, noise without generator.
@@ -114,11 +115,11 @@ class NlmsConv2d(nn.Conv2d):
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding: int = 0, *,
         norm: str = "l2", span: str = "channel", regulariser: float = 1e-3, noise: float = 0.0,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | None = None, device: torch.device | str | None = None,
     ):  # fmt: skip
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding)
-        if norm not in (*NORMS, "none"):
-            raise ValueError(f"norm = {norm!r} is not one of {', '.join((*NORMS, 'none'))}")
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, device=device)
+        if norm not in (*PATCH_NORMS, "none"):
+            raise ValueError(f"norm = {norm!r} is not one of {', '.join((*PATCH_NORMS, 'none'))}")
         if span not in SPANS:
             raise ValueError(f"span = {span!r} is not one of {', '.join(SPANS)}")
         for name, value in (("regulariser", regulariser), ("noise", noise)):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from bnlab.layers.batchnorm import batch_statistics
-from bnlab.layers.inference import NORMS
+from bnlab.layers.inference import BATCH_NORM_TYPES
 
 Passes = Callable[[], Iterable[Tensor]]  # each call begins a new pass over the training images, batch by batch
 
@@ -110,7 +110,7 @@ def exact_statistics(model: nn.Module, passes: Passes) -> dict[str, Population]:
     batch statistics does (`averaged_statistics`). The model is changed in place and keeps its mode.
 
     Args:
-        model: any network; its layers are the modules of `inference.NORMS`.
+        model: any network; its layers are the modules of `inference.BATCH_NORM_TYPES`.
         passes: a function whose every call gives the batches (B, ...) of a pass, on the model's device.
 
     Returns:
@@ -177,7 +177,7 @@ def averaged_statistics(model: nn.Module, passes: Passes) -> dict[str, Populatio
 
 def _in_order(model: nn.Module, passes: Passes) -> dict[str, nn.Module]:
     order: list[str] = []
-    norms = {name: module for name, module in model.named_modules() if isinstance(module, NORMS)}
+    norms = {name: module for name, module in model.named_modules() if isinstance(module, BATCH_NORM_TYPES)}
     if without := [name for name, norm in norms.items() if norm.running_mean is None]:
         raise ValueError(f"model: {without[0]!r} keeps no running statistics")
     handles = [norm.register_forward_pre_hook(lambda *_, name=name: order.append(name)) for name, norm in norms.items()]
@@ -202,7 +202,7 @@ def _modes(model: nn.Module, norms_training: bool) -> Iterator[None]:
     """Everything in eval mode (no dropout), the norms as asked, and afterwards as it was."""
     before = {module: module.training for module in model.modules()}
     for module in before:
-        module.training = norms_training and isinstance(module, NORMS)
+        module.training = norms_training and isinstance(module, BATCH_NORM_TYPES)
     try:
         yield
     finally:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
+from bnlab.datasets import Dataset
 from bnlab.layers.batchnorm import BatchNorm
 from bnlab.layers.threshold_norm import ThresholdNorm
 from bnlab.theory.modes import EffectiveEigenvalues, effective_eigenvalues
@@ -144,3 +145,10 @@ def _gradients(logits: Tensor, tensors: list[Tensor]) -> list[Tensor]:
         for logit in logits
     ]
     return [torch.stack(column) for column in zip(*rows, strict=True)]
+
+
+def parity_task(dataset: Dataset, images: int, seed: int, device: torch.device | str) -> tuple[Tensor, Tensor]:
+    """Some training images (n, C, H, W) float64, stratified by class, and the parity of their labels, -1 or 1 (n,)."""
+    chosen = dataset.subset(train=images, seed=seed)
+    x = dataset.normalise(chosen.train_images, torch.float64).to(device)
+    return x, (2.0 * (chosen.train_labels % 2) - 1).to(x)

@@ -31,7 +31,7 @@ def probe_images(dataset: Dataset, count: int = PROBE_IMAGES) -> Tensor:
 
 
 @contextmanager
-def batch_statistics(model: nn.Module) -> Iterator[None]:
+def using_batch_statistics(model: nn.Module) -> Iterator[None]:
     """Run in train mode for a while; the mode and every buffer (running statistics, masks) are put back."""
     own = [(module, name, buffer) for module in model.modules() for name, buffer in module._buffers.items()]
     training_before = model.training
@@ -48,11 +48,11 @@ def batch_statistics(model: nn.Module) -> Iterator[None]:
 
 
 @torch.no_grad()
-def passing_through(model: nn.Module, images: Tensor, layers: tuple[str, ...]) -> dict[str, tuple[Tensor, Tensor]]:
+def activations(model: nn.Module, images: Tensor, layers: tuple[str, ...]) -> dict[str, tuple[Tensor, Tensor]]:
     """Give what enters and what leaves each named layer, in train mode on the given images.
 
     >>> model = nn.Sequential(nn.Linear(2, 3, bias=False), nn.ReLU())
-    >>> [tuple(t.shape) for t in passing_through(model, torch.zeros(4, 2), ("0",))["0"]]
+    >>> [tuple(t.shape) for t in activations(model, torch.zeros(4, 2), ("0",))["0"]]
     [(4, 2), (4, 3)]
 
     Raises:
@@ -68,7 +68,7 @@ def passing_through(model: nn.Module, images: Tensor, layers: tuple[str, ...]) -
 
     handles = [model.get_submodule(name).register_forward_hook(keep(name)) for name in layers]
     try:
-        with batch_statistics(model):
+        with using_batch_statistics(model):
             model(images)
     finally:
         for handle in handles:
@@ -79,7 +79,7 @@ def passing_through(model: nn.Module, images: Tensor, layers: tuple[str, ...]) -
 def input_autocorrelation(model: nn.Module, images: Tensor, layer: str = "conv2") -> Tensor:
     """R of the inputs of a convolution layer, (K, K) float64, mean over images and positions."""
     module = model.get_submodule(layer)
-    entering, _ = passing_through(model, images, (layer,))[layer]  # (B, IC, IH, IW)
+    entering, _ = activations(model, images, (layer,))[layer]  # (B, IC, IH, IW)
     return autocorrelation(entering, module.kernel_size, module.stride, module.padding, module.dilation)
 
 
@@ -99,17 +99,17 @@ class LeNetProbe:
 
     def __call__(self, model: nn.Module) -> dict[str, float]:
         """Look at the model."""
-        told = {f"occupancy{n}": _told(model, f"norm{n}", "mask") for n in (1, 2)}
-        told |= {f"disagreement{n}": _told(model, f"norm{n}", "disagreement") for n in (1, 2)}
-        seen = passing_through(model, self.images, ("conv1", "conv2", "fc"))
-        told |= _spectrum(model, seen["conv2"][0], seen["fc"][0])
+        row = {f"occupancy{n}": _mean_of_buffer(model, f"norm{n}", "mask") for n in (1, 2)}
+        row |= {f"disagreement{n}": _mean_of_buffer(model, f"norm{n}", "disagreement") for n in (1, 2)}
+        seen = activations(model, self.images, ("conv1", "conv2", "fc"))
+        row |= _spectrum(model, seen["conv2"][0], seen["fc"][0])
         for n in (1, 2):
             power = seen[f"conv{n}"][1].double().square().mean((0, 2, 3))  # (OC,)
-            told |= {f"power{n}_{channel}": value for channel, value in enumerate(power.tolist())}
-        return told
+            row |= {f"power{n}_{channel}": value for channel, value in enumerate(power.tolist())}
+        return row
 
 
-def _told(model: nn.Module, layer: str, buffer: str) -> float:
+def _mean_of_buffer(model: nn.Module, layer: str, buffer: str) -> float:
     value = getattr(model.get_submodule(layer), buffer, None)
     return float(value.float().mean()) if isinstance(value, Tensor) else float("nan")
 

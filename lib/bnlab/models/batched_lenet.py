@@ -23,7 +23,7 @@ STATIONS = ("before1", "conv1", "norm1", "before2", "conv2", "norm2", "fc")
 PER_CHANNEL = (nn.BatchNorm2d, ThresholdNorm, RmsNorm)
 
 
-class StackedLeNets:
+class BatchedLeNets:
     """Networks in train mode, computed together.
 
     ``parameters`` has a stack (n, ...) for each name, ``.grad`` included, of the networks at the places ``holders`` of
@@ -47,7 +47,7 @@ class StackedLeNets:
             for name, _ in model.named_parameters():
                 self.holders.setdefault(name, []).append(place)
         self.parameters = {name: self._stacked(name) for name in self.holders}
-        self._stations = [_Station(name, self) for name in STATIONS]
+        self._stations = [_Layer(name, self) for name in STATIONS]
 
     def _stacked(self, name: str) -> Tensor:
         own = [self.models[place].get_parameter(name) for place in self.holders[name]]
@@ -78,15 +78,15 @@ class StackedLeNets:
                 row.copy_(parameter.grad)
                 parameter.grad = row
 
-    def hand_back(self, place: int) -> None:
+    def unstack(self, place: int) -> None:
         """Give a network the buffers (running statistics, masks) that the joint computation holds for it."""
         for station in self._stations:
-            station.hand_back(place)
+            station.unstack(place)
 
     def release(self) -> None:
         """Give all networks their buffers, and tensors of their own again."""
         for place, model in enumerate(self.models):
-            self.hand_back(place)
+            self.unstack(place)
             for parameter in model.parameters():
                 parameter.data, parameter.grad = parameter.detach().clone(), None
 
@@ -96,10 +96,10 @@ def _pooled(x: Tensor) -> Tensor:
     return functional.avg_pool2d(functional.relu(x.flatten(0, 1)), 2).unflatten(0, x.shape[:2])
 
 
-class _Station:
+class _Layer:
     """One layer of all networks: those alike in one computation, any other each by its own module."""
 
-    def __init__(self, name: str, nets: StackedLeNets):
+    def __init__(self, name: str, nets: BatchedLeNets):
         modules = [model.get_submodule(name) for model in nets.models]
         places: dict[object, list[int]] = {}
         for place, module in enumerate(modules):
@@ -113,9 +113,9 @@ class _Station:
             return self.groups[0](x)
         return torch.cat([group(x[group.places]) for group in self.groups])[self.back]
 
-    def hand_back(self, place: int) -> None:
+    def unstack(self, place: int) -> None:
         for group in self.groups:
-            group.hand_back(place)
+            group.unstack(place)
 
 
 def _kind(module: nn.Module) -> object:
@@ -130,7 +130,7 @@ def _kind(module: nn.Module) -> object:
 class _Group:
     """Networks whose modules at a station are alike."""
 
-    def __init__(self, station: str, places: list[int], modules: list[nn.Module], nets: StackedLeNets):
+    def __init__(self, station: str, places: list[int], modules: list[nn.Module], nets: BatchedLeNets):
         self.places, self.modules = places, modules
         # Rows of a name's stack are the networks that have the parameter, a group may be some of them.
         self.rows = {}
@@ -174,7 +174,7 @@ class _Group:
         # Gradients land in the stacks all the same: a network's gradients are views of theirs.
         return torch.stack([module(own) for module, own in zip(self.modules, x, strict=True)])
 
-    def hand_back(self, place: int) -> None:
+    def unstack(self, place: int) -> None:
         if self.joint is None or place not in self.places:
             return
         i, count = self.places.index(place), len(self.places)

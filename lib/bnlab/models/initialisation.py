@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import nn
-
-
-def undrawn(make: Callable[..., nn.Module], *arguments) -> nn.Module:
-    """Build a layer whose weights are yet to be drawn; its own initialisation would use torch's global generator."""
-    with torch.device("meta"):
-        layer = make(*arguments)
-    return layer.to_empty(device="cpu")
 
 
 @torch.no_grad()

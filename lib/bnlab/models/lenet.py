@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from bnlab.models.initialisation import draw_default_, undrawn
+from bnlab.models.initialisation import draw_default_
 from bnlab.models.norms import find_norm
 
 SIZE = 32  # input height and width: the 400 features of table 1 hold for 32 x 32 only
@@ -40,12 +40,12 @@ class LeNet(nn.Module):
             raise ValueError(f"norm: {norm!r} is not one name or two, for the two convolutions")
         first, second = (find_norm(name) for name in names)
         self.before1 = first.before(in_channels)
-        self.conv1 = undrawn(first.convolution, in_channels, 6, 5)
+        self.conv1 = first.make_convolution(in_channels, 6, 5)
         self.norm1 = first.after(6)
         self.before2 = second.before(6)
-        self.conv2 = undrawn(second.convolution, 6, 16, 5)
+        self.conv2 = second.make_convolution(6, 16, 5)
         self.norm2 = second.after(16)
-        self.fc = undrawn(nn.Linear, 400, classes)
+        self.fc = nn.utils.skip_init(nn.Linear, 400, classes)
         self.relu = nn.ReLU()
         self.pool = nn.AvgPool2d(2)
         draw_default_(self, generator)

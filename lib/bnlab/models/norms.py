@@ -7,8 +7,8 @@ channels there, and the convolution itself. To add one, add an entry.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 from torch import nn
@@ -29,7 +29,12 @@ class Norm:
 
     before: Callable[[int], nn.Module] = _nothing  # made from the number of input channels
     after: Callable[[int], nn.Module] = _nothing  # made from the number of output channels, ahead of the nonlinearity
-    convolution: Callable[..., nn.Conv2d] = nn.Conv2d  # called as nn.Conv2d
+    convolution: type[nn.Conv2d] = nn.Conv2d
+    rule: Mapping[str, object] = field(default_factory=dict)  # arguments of the convolution besides its sizes
+
+    def make_convolution(self, in_channels: int, out_channels: int, kernel_size: int) -> nn.Conv2d:
+        """Make the convolution, its weights yet to be drawn: its own initialisation would use the global generator."""
+        return nn.utils.skip_init(self.convolution, in_channels, out_channels, kernel_size, **self.rule)
 
 
 NORMS: dict[str, Norm] = {
@@ -47,10 +52,10 @@ NORMS: dict[str, Norm] = {
     "rms": Norm(after=RmsNorm),
     "gain_channel": Norm(after=ConstantGain),
     "gain_layer": Norm(after=partial(ConstantGain, span="layer")),
-    "nlms_l1": Norm(convolution=partial(NlmsConv2d, norm="l1")),
-    "nlms_l1_squared": Norm(convolution=partial(NlmsConv2d, norm="l1_squared")),
-    "nlms_l2": Norm(convolution=partial(NlmsConv2d, norm="l2")),
-    "nlms_l2_patch": Norm(convolution=partial(NlmsConv2d, norm="l2", span="patch")),
+    "nlms_l1": Norm(convolution=NlmsConv2d, rule={"norm": "l1"}),
+    "nlms_l1_squared": Norm(convolution=NlmsConv2d, rule={"norm": "l1_squared"}),
+    "nlms_l2": Norm(convolution=NlmsConv2d, rule={"norm": "l2"}),
+    "nlms_l2_patch": Norm(convolution=NlmsConv2d, rule={"norm": "l2", "span": "patch"}),
 }
 
 

@@ -17,7 +17,7 @@ import torch
 
 from bnlab.datasets import Dataset
 from bnlab.measures.preconditioning import GROUPS, ModePreconditioner, matching_factors
-from bnlab.measures.probes import PROBE_IMAGES, input_autocorrelation, passing_through, probe_images
+from bnlab.measures.probes import PROBE_IMAGES, activations, input_autocorrelation, probe_images
 from bnlab.models.lenet import LeNet
 from bnlab.models.norms import find_norm
 from bnlab.randomness import generator
@@ -92,10 +92,10 @@ def run_points(
         ValueError: an empty grid, or a point with an unknown name or value, before anything trains.
     """
     whole = [complete(point) for point in points]
-    batched = partial(run_together, setting=setting) if setting.dataset.train_images.is_cuda else None
+    batched = partial(run_batched, setting=setting) if setting.dataset.train_images.is_cuda else None
     run = partial(run_point, setting=setting)
     return sweeps.sweep(
-        whole, run, key=setting.key, folder=folder, executor=executor, together=batched, progress=progress
+        whole, run, key=setting.key, folder=folder, executor=executor, batched=batched, progress=progress
     )
 
 
@@ -133,16 +133,16 @@ def run_point(point: Mapping[str, object], setting: Setting) -> pd.DataFrame:
     return _table(run)
 
 
-def run_together(points: Sequence[Mapping[str, object]], setting: Setting) -> list[pd.DataFrame]:
+def run_batched(points: Sequence[Mapping[str, object]], setting: Setting) -> list[pd.DataFrame]:
     """Train the networks of many points as one computation; the tables of `run_point`, in order."""
-    from bnlab.training.batched import train_together  # late: only a GPU takes this way
+    from bnlab.training.batched import train_batched  # late: only a GPU takes this way
 
     sizes = sorted({int(point["batch_size"]) for point in points})
     tables: dict[int, pd.DataFrame] = {}
     for size in sizes:
         chosen = [i for i, point in enumerate(points) if int(point["batch_size"]) == size]
         jobs = [prepare(points[i], setting) for i in chosen]
-        runs = train_together(jobs, setting.dataset, steps=setting.steps, batch_size=size, record_at=setting.record_at)
+        runs = train_batched(jobs, setting.dataset, steps=setting.steps, batch_size=size, record_at=setting.record_at)
         tables |= {i: _table(run) for i, run in zip(chosen, runs, strict=True)}
     return [tables[i] for i in range(len(points))]
 
@@ -163,7 +163,7 @@ def prepare(point: Mapping[str, object], setting: Setting) -> Job:
         if point["conv"] == "as_batch":
             rate *= batch.spectrum[-1].item() / own.spectrum[-1].item()
     return Job(
-        model=network(point, setting.dataset),
+        model=build_lenet(point, setting.dataset),
         generator=generator(int(point["seed"]), "order of mini-batches"),
         learning_rate=rate,
         other_learning_rate=OTHERS,
@@ -173,7 +173,7 @@ def prepare(point: Mapping[str, object], setting: Setting) -> Job:
     )
 
 
-def network(point: Mapping[str, object], dataset: Dataset) -> LeNet:
+def build_lenet(point: Mapping[str, object], dataset: Dataset) -> LeNet:
     """Initialise the network of a point on the data's device."""
     names = tuple(str(point["norm"]).split("+"))
     model = LeNet(
@@ -197,13 +197,13 @@ class _FirstLook:
 
 def _first_look(point: Mapping[str, object], norm: str | None, setting: Setting) -> _FirstLook:
     """Spectra of a point's network, or of its twin with another norm, before the first step."""
-    model = network({**point, "norm": norm or point["norm"]}, setting.dataset)
+    model = build_lenet({**point, "norm": norm or point["norm"]}, setting.dataset)
     order = generator(int(point["seed"]), "order of mini-batches")
     images, _ = next(iter(setting.dataset.batches(int(point["batch_size"]), order)))
     with torch.no_grad():
         model.train()(images)  # constant gains are set by the first batch
     looked_at = probe_images(setting.dataset, setting.images_of_first_look)
-    features = passing_through(model, looked_at, ("fc",))["fc"][0].double()  # (B, F)
+    features = activations(model, looked_at, ("fc",))["fc"][0].double()  # (B, F)
     largest = torch.linalg.eigvalsh(features.mT @ features / len(features))[-1].item()
     return _FirstLook(natural_modes(input_autocorrelation(model, looked_at)).eigenvalues, largest)
 

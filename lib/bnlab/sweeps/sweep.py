@@ -75,7 +75,7 @@ def sweep(
     key: str,
     folder: Path | None = None,
     executor: Executor | None = None,
-    together: Callable[[Sequence[Point]], Sequence[pd.DataFrame]] | None = None,
+    batched: Callable[[Sequence[Point]], Sequence[pd.DataFrame]] | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Run every point and stack their tables, each row led by its point's columns and a ``status``.
@@ -86,7 +86,7 @@ def sweep(
         key: names what else decides the numbers (library hash, data checksum, settings common to all points).
         folder: keeps finished points; None keeps nothing.
         executor: any concurrent.futures.Executor (a Dask, Ray or MPI cluster's); None: one process a core.
-        together: runs many points as one computation (on a GPU) in place of ``run``.
+        batched: runs many points as one computation (on a GPU) in place of ``run``.
         progress: say on standard error how many are done and about how long is left.
 
     Returns:
@@ -104,7 +104,7 @@ def sweep(
     results = {n: _read(folder, n) for n in names}
     waiting = [(name, point) for name, point in zip(names, points, strict=True) if results[name] is None]
     tell = _Progress(len(points), len(points) - len(waiting), progress)
-    source = _as_one(waiting, together) if together else _one_by_one(waiting, run, executor)
+    source = _in_batches(waiting, batched) if batched else _one_by_one(waiting, run, executor)
     for name, content in source:
         results[name] = content
         if folder is not None and isinstance(content, bytes):
@@ -137,7 +137,7 @@ def _one_by_one(waiting: list, run: Run, executor: Executor | None) -> Iterator[
             yield name, future.result() if error is None else _reason(error)
 
 
-def _as_one(waiting: list, together: Callable) -> Iterator[tuple[str, bytes | str]]:
+def _in_batches(waiting: list, batched: Callable) -> Iterator[tuple[str, bytes | str]]:
     """Yield every point's packed table from one computation; from two halves if it fails, so that a bad point is alone.
 
     Halving also answers a grid that is too large for the memory of a GPU.
@@ -145,7 +145,7 @@ def _as_one(waiting: list, together: Callable) -> Iterator[tuple[str, bytes | st
     if not waiting:
         return
     try:
-        packed = [recorded.pack("point", table) for table in together([point for _, point in waiting])]
+        packed = [recorded.pack("point", table) for table in batched([point for _, point in waiting])]
     except Exception as error:
         reason = _reason(error)
     else:
@@ -155,8 +155,8 @@ def _as_one(waiting: list, together: Callable) -> Iterator[tuple[str, bytes | st
         yield waiting[0][0], reason
         return
     middle = len(waiting) // 2
-    yield from _as_one(waiting[:middle], together)
-    yield from _as_one(waiting[middle:], together)
+    yield from _in_batches(waiting[:middle], batched)
+    yield from _in_batches(waiting[middle:], batched)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-NORMS = ("l1", "l2", "linf")
+VECTOR_NORMS = ("l1", "l2", "linf")
 
 
 def constrained_minimum(W: Tensor, X: Tensor, D: Tensor) -> tuple[Tensor, Tensor]:
@@ -76,8 +76,8 @@ def smallest_step(x: Tensor, error: Tensor | float, norm: str = "l2") -> Tensor:
     Raises:
         ValueError: an unknown norm, or x without power.
     """
-    if norm not in NORMS:
-        raise ValueError(f"norm = {norm!r} is not one of {', '.join(NORMS)}")
+    if norm not in VECTOR_NORMS:
+        raise ValueError(f"norm = {norm!r} is not one of {', '.join(VECTOR_NORMS)}")
     if not x.any():
         raise ValueError("x: all zero, no change of weights changes the response")
     if norm == "l2":

@@ -1,7 +1,7 @@
 """Many LeNets trained as one batched computation: what a GPU wants, where one process a core is slow.
 
 Each network keeps its own learning rates, mini-batches, norms and seeds; what is shared is the launch of the kernels.
-`train_together` does what `training.train` does for each, up to rounding; a measurement or an adjustment of gradients
+`train_batched` does what `training.train` does for each, up to rounding; a measurement or an adjustment of gradients
 sees the single network.
 
 >>> from bnlab import datasets
@@ -10,7 +10,7 @@ sees the single network.
 >>> def job(norm, rate):
 ...     return Job(LeNet(norm=norm, generator=generator(0, "initialisation")), generator(0, "order"), rate)
 >>> jobs = [job("none", 0.1), job("batch", 0.1), job("none", 1e20)]
->>> runs = train_together(jobs, datasets.load("digits"), steps=3, batch_size=8)
+>>> runs = train_batched(jobs, datasets.load("digits"), steps=3, batch_size=8)
 >>> [(run.diverged, int(run.history["step"].iloc[-1])) for run in runs]
 [(False, 3), (False, 3), (True, 2)]
 """
@@ -27,11 +27,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from bnlab.datasets import Dataset
-from bnlab.models.batched_lenet import StackedLeNets
+from bnlab.models.batched_lenet import BatchedLeNets
 from bnlab.training.train import DIVERGED, Job, TrainingRun, check_settings, measure, parameter_rates
 
 
-def train_together(
+def train_batched(
     jobs: Sequence[Job],
     dataset: Dataset,
     *,
@@ -132,7 +132,7 @@ class _Descent:
 
     def _take(self, members: Sequence[_Member]) -> None:
         jobs = [member.job for member in members]
-        self.members, self.nets = list(members), StackedLeNets([job.model for job in jobs])
+        self.members, self.nets = list(members), BatchedLeNets([job.model for job in jobs])
         own = [parameter_rates(j.model, j.learning_rate, j.other_learning_rate, j.rates) for j in jobs]
         self.rates = {
             name: stack.new_tensor([own[i][name] for i in self.nets.holders[name]]).view(-1, *[1] * (stack.ndim - 1))
@@ -148,7 +148,7 @@ class _Descent:
         for place in sound:
             adjust = self.members[place].job.adjust
             if adjust is not None:
-                self.nets.hand_back(place)
+                self.nets.unstack(place)
                 adjust(self.nets.models[place], number)
                 self.nets.take_gradients(place)
         for name in self.nets.parameters:
@@ -177,7 +177,7 @@ class _Descent:
     def note(self, step: int, losses: Sequence[float], places: Iterable[int]) -> None:
         """Record a step of the networks at these places, with their measurements."""
         for place in places:
-            self.nets.hand_back(place)
+            self.nets.unstack(place)
             job = self.members[place].job
             measured = measure(job.model, job.measurements)
             self.members[place].rows.append({"step": step, "loss": losses[place], **measured})

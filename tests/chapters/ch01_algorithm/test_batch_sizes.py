@@ -42,7 +42,7 @@ def test_one_group_is_plain_batch_normalization():
 
 
 def test_arms_of_lenet_start_from_the_same_weights_and_use_every_parameter():
-    networks = {arm: batch_sizes.network(arm, 4, DIGITS, seed=1) for arm in batch_sizes.ARMS}
+    networks = {arm: batch_sizes.build_arm(arm, 4, DIGITS, seed=1) for arm in batch_sizes.ARMS}
     for arm in ("no_norm", "groups"):
         for name in ("conv1.weight", "conv2.weight", "fc.weight"):
             assert torch.equal(networks[arm].get_parameter(name), networks["batch_norm"].get_parameter(name))

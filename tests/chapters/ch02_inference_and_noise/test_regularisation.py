@@ -13,11 +13,11 @@ from bnlab.chapters.ch02_inference_and_noise.regularisation import (
     Dropout,
     ReferenceNorm,
     at_equal_loss,
+    build_regularised,
     curves,
-    network,
     races,
 )
-from bnlab.layers.inference import NORMS
+from bnlab.layers.inference import BATCH_NORM_TYPES
 from bnlab.tables import table
 
 
@@ -31,16 +31,20 @@ def images_of(data, count=12):
 
 
 def test_all_arms_start_with_the_same_weights(data):
-    first = {name: p for name, p in network("none", data, 3).named_parameters() if "linears" in name}
+    first = {name: p for name, p in build_regularised("none", data, 3).named_parameters() if "linears" in name}
     for arm in ARMS:
-        weights = {n.removeprefix("network."): p for n, p in network(arm, data, 3).named_parameters() if "linears" in n}
+        weights = {
+            n.removeprefix("network."): p
+            for n, p in build_regularised(arm, data, 3).named_parameters()
+            if "linears" in n
+        }
         assert weights.keys() == first.keys()
         assert all(torch.equal(weights[name], first[name]) for name in first)
 
 
 def test_noise_free_arm_is_batch_normalisation_of_the_whole_set(data):
     whole = images_of(data, 40)
-    batch, free = network("batch", data, 0).train(), network("population", data, 0).train()
+    batch, free = build_regularised("batch", data, 0).train(), build_regularised("population", data, 0).train()
     torch.testing.assert_close(free(whole[:8]), batch(whole)[:8], rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(free(whole[:8])[:3], free(whole[:3]), rtol=1e-4, atol=1e-4)  # no batch-mate matters
     assert (batch(whole[:8])[:3] - batch(whole[:3])).abs().max() > 1e-2
@@ -51,7 +55,7 @@ def test_noise_free_arm_has_the_gradient_through_the_statistics(data):
     whole, labels = images_of(data, 40), data.train_labels
     gradients = []
     for arm, seen in (("batch", whole), ("population", whole[:8])):
-        model = network(arm, data, 0).train()
+        model = build_regularised(arm, data, 0).train()
         torch.nn.functional.cross_entropy(model(seen)[:8], labels[:8]).backward()
         gradients.append(next(p for name, p in model.named_parameters() if name.endswith("linears.0.weight")).grad)
     torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-3, atol=1e-5)
@@ -64,12 +68,12 @@ def test_reference_norm_in_eval_mode_is_the_layer_itself():
 
 
 def test_frozen_arm_never_uses_the_batch(data):
-    model = network("frozen", data, 0)
+    model = build_regularised("frozen", data, 0)
     regularisation.renew(model, images_of(data, 40))
     model.train()
     before = {name: value.clone() for name, value in model.named_buffers()}
     torch.testing.assert_close(model(images_of(data))[:3], model(images_of(data, 3)), rtol=1e-4, atol=1e-4)
-    assert not any(module.training for module in model.modules() if isinstance(module, NORMS))
+    assert not any(module.training for module in model.modules() if isinstance(module, BATCH_NORM_TYPES))
     assert all(torch.equal(value, before[name]) for name, value in model.named_buffers())
 
 

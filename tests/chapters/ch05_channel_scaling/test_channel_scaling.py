@@ -33,7 +33,7 @@ def tables(digits):
 def drawn(digits):
     """The first network as drawn: its layer, and the maps that leave its first convolution, by hand."""
     probe = probes.probe_images(digits, 40)
-    model = second_layer.network(second_layer.Weights("none", 0.0, 0), digits, 1, 64, "cpu")
+    model = second_layer.trained_lenet(second_layer.Specification("none", 0.0, 0), digits, 1, 64, "cpu")
     z = functional.conv2d(probe, model.conv1.weight, model.conv1.bias).detach().double()
     return second_layer.look(model, "none", probe), z, model
 
@@ -62,7 +62,7 @@ def test_views_are_what_their_names_say(drawn):
 
 def test_a_network_with_batch_norm_shows_its_own_gamma_and_beta(digits):
     probe = probes.probe_images(digits, 40)
-    model = second_layer.network(second_layer.Weights("batch", 0.0, 0), digits, 1, 64, "cpu")
+    model = second_layer.trained_lenet(second_layer.Specification("batch", 0.0, 0), digits, 1, 64, "cpu")
     with torch.no_grad():
         model.norm1.weight.fill_(2.0)
         model.norm1.bias.fill_(0.3)
@@ -87,9 +87,9 @@ def test_a_shift_does_not_pass_through_relu(drawn):
 
 
 def test_trained_weights_are_those_of_a_plain_loop(digits):
-    weights = second_layer.Weights("none", 0.05, 3)
-    trained = second_layer.network(weights, digits, 2, 32, "cpu")
-    model = second_layer.network(second_layer.Weights("none", 0.0, 3), digits, 0, 32, "cpu")
+    weights = second_layer.Specification("none", 0.05, 3)
+    trained = second_layer.trained_lenet(weights, digits, 2, 32, "cpu")
+    model = second_layer.trained_lenet(second_layer.Specification("none", 0.0, 3), digits, 0, 32, "cpu")
     batches = digits.batches(32, second_layer.generator(3, "order of batches"))
     for _ in range(2):
         images, labels = next(batches)
@@ -193,7 +193,7 @@ def test_bad_sizes_are_named_in_one_line(digits, sizes, words):
 
 def test_a_rate_that_diverges_is_named(digits):
     with pytest.raises(ValueError, match=r"learning rate: training diverged at 1e\+06, take a smaller one"):
-        second_layer.network(second_layer.Weights("none", 1e6, 0), digits, 5, 64, "cpu")
+        second_layer.trained_lenet(second_layer.Specification("none", 1e6, 0), digits, 5, 64, "cpu")
 
 
 def test_wishart_matrices_have_the_moments_of_theirs():

@@ -15,7 +15,7 @@ from bnlab.sweeps.points import complete
 
 QUICK = dict(first_rates=[1e-3], rates=[1e-3], epochs=1, arms=["baseline", "BN after both"], arm_rate=1e-3, fc_arms=[],
              stability_norms=["none"], stability_rates=[0.5], stability_steps=1, caps=[], seeds=1)  # fmt: skip
-NORMS = ("none", "batch", "amplify", "suppress")
+NETWORKS = ("none", "batch", "amplify", "suppress")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,9 @@ def test_parts_leave_out_what_has_no_runs(digits):
 
 def test_the_quick_tables_have_the_columns_of_the_recorded_ones(quick):
     assert list(quick) == ["first_steps", "long_runs", "arms", "stability"]
-    assert quick["first_steps"].groupby("norm")["step"].apply(list).to_dict() == {n: [0, 1, 2, 3, 4, 5] for n in NORMS}
+    assert quick["first_steps"].groupby("norm")["step"].apply(list).to_dict() == {
+        n: [0, 1, 2, 3, 4, 5] for n in NETWORKS
+    }
     assert {"lambda_max", "lambda_min", "power1_5", "power2_15", "occupancy1"} <= set(quick["first_steps"])
     assert {"norm", "learning_rate", "seed", "step", "test_error", "diverged"} <= set(quick["long_runs"])
     assert list(quick["arms"])[:2] == ["arm", "fc_mode"]
@@ -202,7 +204,7 @@ def test_largest_rates_stop_at_the_first_that_is_lost():
     plain = [stability([4, 8]), stability([2], seed=1), stability([1, 2, 4, 8], seed=2)]
     batch = [stability([], "batch"), stability([8], "batch", seed=1), stability([1], "batch", seed=2)]
     table = pd.concat([*plain, *batch])
-    found = effects.largest_rates(table.sample(frac=1, random_state=0)).set_index(["norm", "seed"])
+    found = effects.largest_stable_rates(table.sample(frac=1, random_state=0)).set_index(["norm", "seed"])
     assert found["largest"].loc["none"].sort_index().tolist() == [2, 1, pytest.approx(math.nan, nan_ok=True)]
     assert found["beyond"].loc["none"].sort_index().tolist() == ["", "", "below"]
     assert found.loc[("batch", 0), ["largest", "beyond"]].tolist() == [8, "above"]
@@ -215,7 +217,7 @@ def test_products_of_cap_and_rate():
     same = [stability([4, 8], cap=cap, seed=1) for cap in (2.0, 4.0, 1e6)]
     wider = [stability([4, 8], cap=cap, seed=2) for cap in (2.0, 8.0)]
     outside = [stability([] if cap == 2 else [8], cap=cap, seed=3) for cap in (2.0, 4.0)]
-    found = effects.largest_rates(pd.concat([*inverse, *same, *wider, *outside, stability([2])]))
+    found = effects.largest_stable_rates(pd.concat([*inverse, *same, *wider, *outside, stability([2])]))
     made = effects.products(found).set_index("seed")
     assert made.loc[0].tolist() == [8, 8, True]
     assert made.loc[1].tolist() == [4, 8, True]  # the cap that is never reached is left out
@@ -236,19 +238,19 @@ def test_headline_effects_and_holm():
 
 
 def test_other_settings_are_compared_with_their_own_baseline():
-    first = runs({(norm, 3.0, 0, 5): value for norm, value in zip(NORMS, (2.0, 4.0, 6.0, 8.0), strict=True)})
+    first = runs({(norm, 3.0, 0, 5): value for norm, value in zip(NETWORKS, (2.0, 4.0, 6.0, 8.0), strict=True)})
     first = first.assign(lambda_max=first["x"])
     blocks = [first.assign(gain=0.3, batch_size=64, lambda_max=first["x"] ** 2),
               first.assign(gain=1.0, batch_size=16, lambda_max=1.0)]  # fmt: skip
     by_variance = first[first["norm"].isin(["amplify", "suppress"])].assign(gain=1.0, batch_size=64, lambda_max=10.0)
     blocks.append(by_variance.assign(norm=by_variance["norm"] + "_variance"))
     made = effects.under_other_settings(first, pd.concat(blocks), "lambda_max", 3.0)
-    told = made.set_index(["setting", "norm"])["ratio"].to_dict()
-    assert told[("as in the paper", "batch")] == 2
-    assert told[("initial weights × 0.3", "batch")] == 4
-    assert told[("mini-batches of 16", "suppress")] == 1
-    assert told[("variance as power", "amplify")] == 5
-    assert ("variance as power", "batch") not in told
+    row = made.set_index(["setting", "norm"])["ratio"].to_dict()
+    assert row[("as in the paper", "batch")] == 2
+    assert row[("initial weights × 0.3", "batch")] == 4
+    assert row[("mini-batches of 16", "suppress")] == 1
+    assert row[("variance as power", "amplify")] == 5
+    assert ("variance as power", "batch") not in row
     assert set(made["eigenvalue"]) == {"max"}
 
 

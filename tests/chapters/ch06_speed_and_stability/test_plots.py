@@ -13,7 +13,7 @@ from matplotlib.text import Text
 from bnlab.chapters.ch06_speed_and_stability import control_plots as controls
 from bnlab.chapters.ch06_speed_and_stability import plots
 
-NORMS = ("none", "batch", "amplify", "suppress")
+NETWORKS = ("none", "batch", "amplify", "suppress")
 
 
 pytestmark = pytest.mark.usefixtures("book_style")
@@ -37,7 +37,7 @@ def labelled(axes, label):
 @pytest.fixture
 def first():
     rows = []
-    for place, norm in enumerate(NORMS):
+    for place, norm in enumerate(NETWORKS):
         for rate in (0.001, 3.0):
             for seed in range(3):
                 for step in (0, 5):
@@ -81,7 +81,7 @@ def test_eigenvalues_are_medians_with_quartiles(first):
 
 def curves():
     rows = [(norm, rate, seed, step, 0.5 / step + 0.1 * seed)
-            for norm in NORMS for rate in (0.1, 3.0) for seed in range(3) for step in (1, 2)]  # fmt: skip
+            for norm in NETWORKS for rate in (0.1, 3.0) for seed in range(3) for step in (1, 2)]  # fmt: skip
     table = pd.DataFrame(rows, columns=["norm", "learning_rate", "seed", "step", "test_error"])
     gone = (table["norm"] == "none") & (table["learning_rate"] == 3.0) & (table["step"] == 2) & (table["seed"] == 1)
     return table[~gone]
@@ -133,7 +133,7 @@ def test_forest_marks_the_gain_of_batch_normalisation():
 
 
 def test_cause_or_effect_keeps_beginning_and_end_apart():
-    rows = [(norm, seed, 10.0 + seed, 100.0 + seed) for norm in NORMS for seed in range(3)]
+    rows = [(norm, seed, 10.0 + seed, 100.0 + seed) for norm in NETWORKS for seed in range(3)]
     (axes,) = readable(controls.cause_or_effect(pd.DataFrame(rows, columns=["norm", "seed", "initial", "last"]))).axes
     medians = [line.get_ydata()[0] for line in axes.lines if line.get_color() == "black"]
     assert medians == [11, 101] * 4
@@ -150,7 +150,7 @@ def rates(**more):
 
 
 def test_largest_rates_and_the_end_of_the_grid():
-    (axes,) = readable(controls.largest_rates(rates())).axes
+    (axes,) = readable(controls.largest_stable_rates(rates())).axes
     drawn = {line.get_ydata()[0]: line for line in axes.lines}
     assert sorted(drawn) == [0.5, 1, 8, 16]
     assert drawn[16.0].get_marker() == "^"
@@ -160,18 +160,18 @@ def test_largest_rates_and_the_end_of_the_grid():
 
 
 def test_caps_have_a_panel_and_the_line_of_constant_product():
-    _, right = readable(controls.largest_rates(rates(caps=(1.0, 4.0, 16.0, 1e6)))).axes
+    _, right = readable(controls.largest_stable_rates(rates(caps=(1.0, 4.0, 16.0, 1e6)))).axes
     assert [label.get_text() for label in right.get_xticklabels()] == ["1", "4", "16", "none"]
     line = labelled(right, "∝ 1 / cap")
     assert line.get_ydata() == pytest.approx([16, 4, 1])
-    _, right = readable(controls.largest_rates(rates(caps=(1e6,)))).axes
+    _, right = readable(controls.largest_stable_rates(rates(caps=(1e6,)))).axes
     assert right.get_legend() is None
 
 
 def test_other_settings_are_ratios_in_their_row():
     rows = [(end, rate, setting, norm, seed, ratio * (seed + 1))
             for end, rate in (("min", 0.001), ("max", 3.0)) for setting, ratio in (("as in the paper", 1), ("× 3", 10))
-            for norm in NORMS[1:] for seed in range(3)]  # fmt: skip
+            for norm in NETWORKS[1:] for seed in range(3)]  # fmt: skip
     table = pd.DataFrame(rows, columns=["eigenvalue", "rate", "setting", "norm", "seed", "ratio"])
     left, right = readable(controls.other_settings(table)).axes
     assert [label.get_text() for label in left.get_yticklabels()] == ["as in the paper", "× 3"]

@@ -11,7 +11,7 @@ from bnlab.commands import record as recording
 from bnlab.measures.gradients import local_errors
 from bnlab.models.norms import NORMS
 from bnlab.randomness import generator
-from bnlab.sweeps.points import network
+from bnlab.sweeps.points import build_lenet
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +25,13 @@ def batch(digits):
 
 
 def build(norm, digits, seed=0):
-    return network({"norm": norm, "seed": seed, "gain": 1.0}, digits)
+    return build_lenet({"norm": norm, "seed": seed, "gain": 1.0}, digits)
 
 
 @pytest.mark.parametrize("norm", ["none", "none+batch_prior"])
 def test_probe_tells_what_explicit_sums_tell(digits, batch, norm):
     model = build(norm, digits)
-    told = minimum_disturbance.Conv2Probe(*batch)(model)
+    row = minimum_disturbance.Conv2Probe(*batch)(model)
     images, labels = batch
     maps = {}
     model.conv2.register_forward_hook(lambda _, inputs, output: maps.update(x=inputs[0], y=output))
@@ -42,22 +42,22 @@ def test_probe_tells_what_explicit_sums_tell(digits, batch, norm):
     power = patches.square().sum((4, 5))  # (12, 6, 10, 10)
     for channel in range(6):
         own = power[:, channel]
-        assert told[f"power_{channel}"] == pytest.approx(own.mean().item() / 25, rel=1e-4)
-        assert told[f"variation_{channel}"] == pytest.approx((own.std() / own.mean()).item(), rel=1e-4)
-        assert told[f"zero_{channel}"] == pytest.approx((own == 0).float().mean().item(), abs=1e-6)
+        assert row[f"power_{channel}"] == pytest.approx(own.mean().item() / 25, rel=1e-4)
+        assert row[f"variation_{channel}"] == pytest.approx((own.std() / own.mean()).item(), rel=1e-4)
+        assert row[f"zero_{channel}"] == pytest.approx((own == 0).float().mean().item(), abs=1e-6)
     for span, divisor in (("channel", power), ("patch", power.sum(1, keepdim=True))):
         scaled = patches / (divisor + 1e-3 * divisor.mean())[..., None, None]
         nlms = torch.einsum("bohw,bchwij->ocij", errors, scaled.expand_as(patches))
         cosine = functional.cosine_similarity(gradient.flatten(), nlms.flatten(), 0)
-        assert told[f"cosine_{span}"] == pytest.approx(cosine.item(), abs=1e-4)
+        assert row[f"cosine_{span}"] == pytest.approx(cosine.item(), abs=1e-4)
         terms = 25 if span == "channel" else 150
-        assert told[f"length_{span}"] == pytest.approx((gradient.norm() / (terms * nlms.norm())).item(), rel=1e-3)
+        assert row[f"length_{span}"] == pytest.approx((gradient.norm() / (terms * nlms.norm())).item(), rel=1e-3)
 
 
 def test_probe_sees_nlms_descend_its_own_direction(digits, batch):
-    told = minimum_disturbance.Conv2Probe(*batch)(build("none+nlms_l2", digits))
-    assert told["cosine_channel"] == pytest.approx(1, abs=1e-5)
-    assert told["cosine_patch"] < 0.99
+    row = minimum_disturbance.Conv2Probe(*batch)(build("none+nlms_l2", digits))
+    assert row["cosine_channel"] == pytest.approx(1, abs=1e-5)
+    assert row["cosine_patch"] < 0.99
 
 
 def test_probe_leaves_the_model_as_it_was(digits, batch):

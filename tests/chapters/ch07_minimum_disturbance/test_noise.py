@@ -12,7 +12,7 @@ from bnlab.layers.nlms import NlmsConv2d
 from bnlab.measures.gradients import local_errors
 from bnlab.measures.probes import SplitError
 from bnlab.randomness import generator
-from bnlab.sweeps.points import Setting, network
+from bnlab.sweeps.points import Setting, build_lenet
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def batch(digits):
 
 
 def build(norm, digits):
-    return network({"norm": f"none+{norm}", "seed": 0, "gain": 1.0}, digits)
+    return build_lenet({"norm": f"none+{norm}", "seed": 0, "gain": 1.0}, digits)
 
 
 @pytest.mark.parametrize("norm", noise_sensitivity.METHODS)
@@ -104,7 +104,7 @@ def test_one_computation_of_many_networks_is_the_single_runs(digits):
     common = {"rate": 0.05, "seed": 2, "fc": "frozen", "batch_size": 10}
     points = [{"norm": norm, "noise": noise, **common} for norm in noise_sensitivity.METHODS for noise in (0.0, 10.0)]
     setting = Setting(digits, 3, (1, 3), {"test": SplitError(digits)})
-    for point, together in zip(points, noise_sensitivity.run_together(points, setting), strict=True):
+    for point, together in zip(points, noise_sensitivity.run_batched(points, setting), strict=True):
         alone = noise_sensitivity.run_point(point, setting)
         assert together.columns.tolist() == alone.columns.tolist()
         np.testing.assert_allclose(together[["loss", "test_loss"]], alone[["loss", "test_loss"]], rtol=1e-3)

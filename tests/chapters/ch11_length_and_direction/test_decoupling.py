@@ -59,7 +59,7 @@ def test_directions_have_length_one_a_filter():
 
 def test_fisher_of_a_network_by_finite_differences(digits):
     found = decoupling.fisher(digits, [1], 3, 4, [0], "cpu").set_index("arm")
-    x, _ = decoupling.scalar_task(digits, 4, 0, "cpu")
+    x, _ = decoupling.parity_task(digits, 4, 0, "cpu")
     for arm, norm in (("none", "none"), ("BN", "batch")):
         net = MLP(1024, 1, depth=1, width=3, norm=norm, generator=generator(0, "weights")).to(x)
         columns, h = [], 1e-5

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from bnlab.chapters.ch16_random_matrices.deep_linear import (
+    largest_stable_rate,
+    largest_stable_rates,
     loss_and_gradients,
-    max_stable_learning_rate,
-    stable_rates,
     survives,
 )
 from bnlab.theory.matrix_products import iid_matrices
@@ -15,18 +15,18 @@ from bnlab.theory.matrix_products import iid_matrices
 
 def test_one_layer_is_stable_up_to_two():
     """Hessian I: the error grows as |1 - mu|^n, so tenfold loss in 100 steps is at mu = 1 + 10^(1/200) + 1."""
-    rates = max_stable_learning_rate(1, size=8, runs=3, precision=1e-3)
+    rates = largest_stable_rate(1, size=8, runs=3, precision=1e-3)
     np.testing.assert_allclose(rates, 1 + 10 ** (1 / 200), rtol=2e-3)
-    tighter = max_stable_learning_rate(1, size=8, runs=2, steps=2000, precision=1e-4)
+    tighter = largest_stable_rate(1, size=8, runs=2, steps=2000, precision=1e-4)
     np.testing.assert_allclose(tighter, 2, rtol=1e-3)
 
 
 def test_rates_fall_with_depth_and_are_reproducible():
-    table = stable_rates((1, 2, 4, 8), size=16, runs=3, seed=3)
+    table = largest_stable_rates((1, 2, 4, 8), size=16, runs=3, seed=3)
     median = table.groupby("depth")["largest_rate"].median()
     assert median.is_monotonic_decreasing
     assert median[1] / median[8] > 10
-    assert table.equals(stable_rates((1, 2, 4, 8), size=16, runs=3, seed=3))
+    assert table.equals(largest_stable_rates((1, 2, 4, 8), size=16, runs=3, seed=3))
     assert set(table.attrs["units"]) == set(table.columns)
 
 
@@ -56,6 +56,6 @@ def test_a_run_that_diverges_leaves_the_others_alone():
 def test_refuses_impossible_depths():
     for arguments in ({"depth": 0}, {"depth": 2, "steps": 0}, {"depth": 1.5}):
         with pytest.raises(ValueError, match=r"^(depth|steps) must be an integer >= 1, got"):
-            max_stable_learning_rate(**arguments)
+            largest_stable_rate(**arguments)
     with pytest.raises(ValueError, match=r"^N must be an integer >= 1"):
-        max_stable_learning_rate(2, size=0)
+        largest_stable_rate(2, size=0)

@@ -14,10 +14,10 @@ from functools import partial
 
 import pandas as pd
 import scipy.stats
-from torch import Tensor, nn
+from torch import nn
 
 from bnlab.datasets import Dataset
-from bnlab.layers.batchnorm import BatchNorm, BatchStatistics, batch_statistics, by_channel, normalise
+from bnlab.layers.grouped_batchnorm import GroupedBatchNorm
 from bnlab.models.initialisation import draw_default_
 from bnlab.models.lenet import LeNet
 from bnlab.randomness import generator
@@ -35,38 +35,6 @@ WIDTH = 128  # of the two hidden fully connected layers
 RATED_AT = 32  # images: the mini-batch at which the learning rate is the one given
 UNITS = {"arm": "name", "m": "images", "seed": "index", "steps": "gradient steps", "test_error": "fraction",
          "diverged": "bool"}  # fmt: skip
-
-
-class GroupedBatchNorm(BatchNorm):
-    """Batch Normalization in train mode by the statistics of groups of ``group`` consecutive images.
-
-    (B, C) or (B, C, H, W), B a multiple of ``group``. The running statistics take in the mean over the groups, so that
-    groups of all sizes are evaluated with statistics of the same B images. (Hoffer et al. 2017, "ghost batch
-    normalization".)
-
-    Raises:
-        ValueError: a mini-batch that does not split into such groups.
-    """
-
-    def __init__(self, channels: int, group: int):
-        super().__init__(channels)
-        self.group = group
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise x, (B, C) or (B, C, H, W), group by group; in eval mode as `BatchNorm`."""
-        if not self.training:
-            return super().forward(x)
-        if len(x) % self.group:
-            raise ValueError(f"x: {len(x)} images do not split into groups of {self.group}")
-        count = len(x) // self.group
-        # Each group's channels become channels of their own.
-        apart = x.unflatten(0, (count, self.group)).transpose(0, 1).flatten(1, 2)  # (group, count C, H, W)
-        statistics = batch_statistics(apart)
-        means = (part.view(count, -1).mean(0) for part in (statistics.mean, statistics.variance))  # (C,)
-        self._remember(BatchStatistics(*means, statistics.centred, statistics.count))
-        x_hat = normalise(statistics.centred, statistics.variance, self.eps)
-        together = x_hat.unflatten(1, (count, -1)).transpose(0, 1).flatten(0, 1)  # (B, C, H, W)
-        return by_channel(self.weight, together) * together + by_channel(self.bias, together)
 
 
 def parts(
@@ -113,7 +81,7 @@ def sweep(
     for number in range(seed, seed + seeds):
         for m in batch_sizes:
             size = largest if arm in GROUPED else m
-            model = network(arm, m, dataset, number)
+            model = build_arm(arm, m, dataset, number)
             run = train(
                 model,
                 dataset,
@@ -128,7 +96,7 @@ def sweep(
     return table(rows, UNITS)
 
 
-def network(arm: str, m: int, dataset: Dataset, seed: int) -> nn.Module:
+def build_arm(arm: str, m: int, dataset: Dataset, seed: int) -> nn.Module:
     """Network of one arm on the data's device; the three arms of LeNet start from the same weights."""
     draw = generator(seed, "initialisation")
     images, classes = dataset.train_images, len(dataset.classes)

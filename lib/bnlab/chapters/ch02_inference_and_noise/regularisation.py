@@ -20,10 +20,10 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from bnlab.chapters.ch01_algorithm.batch_sizes import GroupedBatchNorm
 from bnlab.datasets import Dataset
 from bnlab.layers.batchnorm import BatchNorm, batch_statistics, by_channel
-from bnlab.layers.inference import NORMS
+from bnlab.layers.grouped_batchnorm import GroupedBatchNorm
+from bnlab.layers.inference import BATCH_NORM_TYPES
 from bnlab.layers.population import exact_statistics
 from bnlab.models.mlp import MLP
 from bnlab.randomness import generator
@@ -75,7 +75,7 @@ def curves(
     rows = []
     for seed in seeds:
         data = dataset.subset(train=images, seed=seed)
-        model, order = network(arm, data, seed), generator(seed, "order of mini-batches")
+        model, order = build_regularised(arm, data, seed), generator(seed, "order of mini-batches")
         all_images = data.normalise(data.train_images)  # (N, C, H, W)
         renew(model, all_images)
         for epoch in range(1, epochs + 1):
@@ -131,7 +131,7 @@ def races(
     rows, some_images = [], dataset.normalise(dataset.train_images[:POPULATION])  # (N, C, H, W)
     for rate in rates:
         for seed in seeds:
-            model, looks = network(arm, dataset, seed), []
+            model, looks = build_regularised(arm, dataset, seed), []
 
             def look(model, looks=looks):
                 renew(model, some_images)
@@ -153,7 +153,7 @@ def races(
     return table(rows, RACES)
 
 
-def network(arm: str, data: Dataset, seed: int) -> nn.Module:
+def build_regularised(arm: str, data: Dataset, seed: int) -> nn.Module:
     """Fully connected network of one arm on the data's device, with the same initial weights in every arm."""
     features = data.train_images[0].numel()
     norm = "none" if arm in ("none", "dropout") else "batch"
@@ -174,7 +174,7 @@ def network(arm: str, data: Dataset, seed: int) -> nn.Module:
 
 def renew(model: nn.Module, images: Tensor) -> None:
     """Give a model's Batch Normalization layers, if any, the exact statistics of these images (N, C, H, W)."""
-    if any(isinstance(module, NORMS) for module in model.modules()):
+    if any(isinstance(module, BATCH_NORM_TYPES) for module in model.modules()):
         exact_statistics(model, lambda: [images])
 
 
@@ -220,7 +220,7 @@ class FrozenStatistics(nn.Module):
         """Switch all modules but the Batch Normalization layers."""
         super().train(mode)
         for module in self.modules():
-            if isinstance(module, NORMS):
+            if isinstance(module, BATCH_NORM_TYPES):
                 module.training = False
         return self
 

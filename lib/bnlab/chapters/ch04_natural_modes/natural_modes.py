@@ -75,7 +75,7 @@ def parts(
         "fits": lambda: fits(problem(seed), trained()),
         **lms_modes.parts(problem, lms_rates, lms_steps, lms_runs, range(seed, seed + lms_seeds)),
         "convergence": lambda: convergence(problem(seed).R),
-        "largest_rate": lambda: largest_rates(problem(seed).R),
+        "largest_rate": lambda: largest_stable_rates(problem(seed).R),
     }
 
 
@@ -172,18 +172,18 @@ def convergence(R: Tensor, tolerance: float = 1e-6) -> pd.DataFrame:
     return table(rows, {"smallest_eigenvalue": "power", "mu": "1 / power", "steps": "steps"})
 
 
-def largest_rates(R: Tensor, steps: int = 400) -> pd.DataFrame:
+def largest_stable_rates(R: Tensor, steps: int = 400) -> pd.DataFrame:
     """Largest rate at which descent lowers the loss, by bisection, with R's large eigenvalues lowered to a cap."""
     largest = effective_eigenvalues(R).largest
     rows = []
     for cap in (1.0, 0.3, 0.1, 0.03, 0.01):
         lowered, Q = _reshaped(R, lambda eigenvalues, cap=cap: eigenvalues.clamp(max=cap * largest))
-        measured = largest_rate(lowered, Q.sum(1), steps)
+        measured = largest_stable_rate(lowered, Q.sum(1), steps)
         rows.append((cap * largest, measured, 2 / (cap * largest)))
     return table(rows, {"largest_eigenvalue": "power", "largest_rate": "1 / power", "bound": "1 / power"})
 
 
-def largest_rate(R: Tensor, start: Tensor, steps: int, precision: float = 1e-4) -> float:
+def largest_stable_rate(R: Tensor, start: Tensor, steps: int, precision: float = 1e-4) -> float:
     """Largest rate at which ``steps`` of C <- C - mu R C lower C^T R C / 2, found by doubling and bisection."""
 
     def falls(mu: float) -> bool:

@@ -17,11 +17,11 @@ from bnlab.chapters.ch05_channel_scaling.second_layer import (
     KERNEL,
     VIEWS,
     Layer,
-    Weights,
+    Specification,
     alive,
     channel_power,
     look,
-    network,
+    trained_lenet,
 )
 from bnlab.datasets import Dataset
 from bnlab.measures.probes import input_autocorrelation, probe_images
@@ -66,14 +66,14 @@ def parts(
         if value < 1:
             raise ValueError(f"{name}: {value!r} is not at least 1")
     probe = probe_images(dataset, images)
-    first = Weights("none", 0.0, seed)
-    every = [Weights("none", 0.0, s) for s in range(seed, seed + seeds)]
-    every += [Weights(n, r, w.seed) for n in ("none", "batch") for r in learning_rates for w in every[:seeds]]
+    first = Specification("none", 0.0, seed)
+    every = [Specification("none", 0.0, s) for s in range(seed, seed + seeds)]
+    every += [Specification(n, r, w.seed) for n in ("none", "batch") for r in learning_rates for w in every[:seeds]]
 
     @cache  # every table looks at the same networks
-    def layer(weights: Weights) -> Layer:
+    def layer(weights: Specification) -> Layer:
         steps = epochs * (len(dataset.train_labels) // batch_size)
-        return look(network(weights, dataset, steps, batch_size, device), weights.norm, probe)
+        return look(trained_lenet(weights, dataset, steps, batch_size, device), weights.norm, probe)
 
     return {
         "blocks": lambda: block_map(layer(first)),
@@ -101,7 +101,7 @@ def block_map(layer: Layer) -> pd.DataFrame:
     return table(rows, {"row": "index", "column": "index", "plain": "power", "scaled": "power"})
 
 
-def channel_powers(every: Sequence[Weights], layer: Callable[[Weights], Layer]) -> pd.DataFrame:
+def channel_powers(every: Sequence[Specification], layer: Callable[[Specification], Layer]) -> pd.DataFrame:
     """Power of each channel as it leaves conv1, and as it enters conv2 (plain and normalised)."""
     rows = []
     for weights in every:
@@ -113,7 +113,7 @@ def channel_powers(every: Sequence[Weights], layer: Callable[[Weights], Layer]) 
     return table(rows, units | {"leaving": "power", "entering": "power", "entering_normalised": "power"})
 
 
-def spectra(every: Sequence[Weights], layer: Callable[[Weights], Layer]) -> pd.DataFrame:
+def spectra(every: Sequence[Specification], layer: Callable[[Specification], Layer]) -> pd.DataFrame:
     """Eigenvalues of R in every view, and Ostrowski's bounds on those of the scaled one."""
     rows = []
     for weights in every:
@@ -126,7 +126,7 @@ def spectra(every: Sequence[Weights], layer: Callable[[Weights], Layer]) -> pd.D
     return table(rows, units | {"low": "power", "high": "power"})
 
 
-def participations(every: Sequence[Weights], layer: Callable[[Weights], Layer]) -> pd.DataFrame:
+def participations(every: Sequence[Specification], layer: Callable[[Specification], Layer]) -> pd.DataFrame:
     """Participation of every channel in every eigenvector of the plain R."""
     rows = []
     for weights in every:
@@ -137,7 +137,7 @@ def participations(every: Sequence[Weights], layer: Callable[[Weights], Layer]) 
     return table(rows, units)
 
 
-def summary(every: Sequence[Weights], layer: Callable[[Weights], Layer]) -> pd.DataFrame:
+def summary(every: Sequence[Specification], layer: Callable[[Specification], Layer]) -> pd.DataFrame:
     """Extreme eigenvalues of every view, how coherent its channels are, and their leverage on kappa.
 
     A last view, "best", has the channel gains of least kappa; it is left out where R is singular. ``leverage`` is half
@@ -164,7 +164,7 @@ def summary(every: Sequence[Weights], layer: Callable[[Weights], Layer]) -> pd.D
     return table(rows, units | {"leverage": "1", "coherence": "1"})
 
 
-def centring(every: Sequence[Weights], layer: Callable[[Weights], Layer]) -> pd.DataFrame:
+def centring(every: Sequence[Specification], layer: Callable[[Specification], Layer]) -> pd.DataFrame:
     """What taking the mean patch m out of the plain R does to its eigenvalues.
 
     ``above`` and ``below``: the largest excess, in units of lambda_max, of lambda_k(R - mm^T) over lambda_k(R), and of
@@ -193,7 +193,7 @@ def responses(
     for seed in seeds:
         baseline = {}
         for variant, norm in VARIANTS.items():
-            model = network(Weights(norm, rate, seed), dataset, steps, batch_size, device)
+            model = trained_lenet(Specification(norm, rate, seed), dataset, steps, batch_size, device)
             for name in ("conv1", "conv2"):
                 R = input_autocorrelation(model, probe, name)
                 known = baseline.setdefault(name, R)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from bnlab.datasets import Dataset
-from bnlab.measures.probes import passing_through
+from bnlab.measures.probes import activations
 from bnlab.models.lenet import LeNet
 from bnlab.randomness import generator
 from bnlab.theory.channel_scaling import scale_channels
@@ -37,7 +37,7 @@ VIEWS = {
 
 
 @dataclass(frozen=True)
-class Weights:
+class Specification:
     """Which weights a network is looked at with: as drawn (rate 0) or trained, with a norm, at a rate."""
 
     norm: str
@@ -59,7 +59,7 @@ class Layer:
     mean: Tensor  # (K,) mean of the patches, plain view
 
 
-def network(weights: Weights, dataset: Dataset, steps: int, batch_size: int, device: str) -> LeNet:
+def trained_lenet(weights: Specification, dataset: Dataset, steps: int, batch_size: int, device: str) -> LeNet:
     """LeNet with the weights asked for, trained for ``steps`` unless they are as drawn.
 
     Raises:
@@ -81,7 +81,7 @@ def look(model: LeNet, norm: str, probe: Tensor) -> Layer:
 
     ReLU and pooling pass a gain on unchanged, so the views that only scale are D R D of the plain one.
     """
-    seen = passing_through(model, probe, ("conv1", "norm1"))
+    seen = activations(model, probe, ("conv1", "norm1"))
     z = seen["conv1"][1].double()  # (B, 6, 28, 28)
     normalised = seen["norm1"][1].double() if norm == "batch" else functional.batch_norm(z, None, None, training=True)
 

@@ -21,7 +21,7 @@ from bnlab.measures.probes import LeNetProbe, SplitError, probe_images
 from bnlab.sweeps.points import DEFAULTS, Setting, epochs_to_steps, run_points
 from bnlab.sweeps.sweep import grid, seeds_from
 
-NORMS = ("none", "batch", "amplify", "suppress")  # the four networks of the document
+NETWORKS = ("none", "batch", "amplify", "suppress")  # the four networks of the document
 FIRST_STEPS = (0, 1, 2, 3, 4, 5, 10, 20)
 RATED_AT = 64  # images a mini-batch
 SENSITIVITY_RATES = (1e-3, 3.0)
@@ -108,14 +108,14 @@ def parts(
     del device
     some = partial(seeds_from, seed)
     made = {
-        "first_steps": partial(first_steps, dataset, NORMS, first_rates, some(first_seeds)),
+        "first_steps": partial(first_steps, dataset, NETWORKS, first_rates, some(first_seeds)),
         "arms": partial(arms, dataset, arm_rates, some(arm_seeds), arm_epochs),
-        "stability": partial(stability, dataset, NORMS, stability_rates, some(stability_seeds), stability_steps),
+        "stability": partial(stability, dataset, NETWORKS, stability_rates, some(stability_seeds), stability_steps),
     }
     if sensitivity_seeds:
         made["sensitivity"] = partial(sensitivity, dataset, SENSITIVITY_RATES, some(sensitivity_seeds))
     if epochs:
-        made["long_runs"] = partial(long_runs, dataset, NORMS, rates, some(seeds), epochs)
+        made["long_runs"] = partial(long_runs, dataset, NETWORKS, rates, some(seeds), epochs)
     return {name: partial(make, folder=folder) for name, make in made.items()}
 
 
@@ -123,17 +123,17 @@ def first_steps(dataset, norms, rates, seeds, folder: Path | None = None, progre
     """Spectra, powers and masks at `FIRST_STEPS`, for every norm, rate and seed."""
     points = grid(norm=list(norms), learning_rate=list(rates), seed=list(seeds))
     table = run_points(points, _beginning(dataset), folder=folder, progress=progress)
-    return told(table, drop=("batch_size", "gain", "fc", "conv", "spectrum", "cap"))
+    return finished(table, drop=("batch_size", "gain", "fc", "conv", "spectrum", "cap"))
 
 
 def sensitivity(dataset, rates, seeds, folder: Path | None = None, progress=True) -> pd.DataFrame:
     """First steps at other initial gains, mini-batches and measures of power."""
     common = {"learning_rate": list(rates), "seed": list(seeds)}
-    points = grid(norm=list(NORMS), gain=list(GAINS), **common)
-    points += grid(norm=list(NORMS), batch_size=list(BATCH_SIZES), **common)
+    points = grid(norm=list(NETWORKS), gain=list(GAINS), **common)
+    points += grid(norm=list(NETWORKS), batch_size=list(BATCH_SIZES), **common)
     points += grid(norm=["amplify_variance", "suppress_variance"], **common)
     table = run_points(points, _beginning(dataset), folder=folder, progress=progress)
-    return told(table, drop=("fc", "conv", "spectrum", "cap"))
+    return finished(table, drop=("fc", "conv", "spectrum", "cap"))
 
 
 def _beginning(dataset: Dataset) -> Setting:
@@ -145,14 +145,14 @@ def long_runs(dataset, norms, rates, seeds, epochs, folder: Path | None = None, 
     points = grid(learning_rate=list(rates), seed=list(seeds), norm=list(norms))
     setting = _training(dataset, epochs, parts_of_an_epoch=(0, 0.1, 0.3))
     table = run_points(points, setting, folder=folder, progress=progress)
-    return told(table, drop=("batch_size", "gain", "fc", "conv", "spectrum", "cap"))
+    return finished(table, drop=("batch_size", "gain", "fc", "conv", "spectrum", "cap"))
 
 
 def arms(dataset, rates, seeds, epochs, folder: Path | None = None, names=tuple(ARMS), progress=True) -> pd.DataFrame:
     """Errors of the arms named, fc as in the paper, and frozen and matched for those of `FC_ARMS`."""
     points = arm_points(names, rates, seeds)
     table = run_points(points, _training(dataset, epochs, (0, 0.3)), folder=folder, progress=progress)
-    return told(named_arms(table), drop=("batch_size", "gain", "cap", *CHANGED))
+    return finished(named_arms(table), drop=("batch_size", "gain", "cap", *CHANGED))
 
 
 def arm_points(names, rates, seeds, fc_names=FC_ARMS) -> list[dict[str, object]]:
@@ -182,7 +182,7 @@ def stability(dataset, norms, rates, seeds, steps, folder: Path | None = None, p
     few = dataset.subset(test=min(SURVIVAL_IMAGES, len(dataset.test_labels)))  # enough to tell learning from guessing
     watched = {"probe": LeNetProbe(probe_images(dataset, SURVIVAL_IMAGES)), "test": SplitError(few)}
     setting = Setting(dataset, steps, FIRST_STEPS, watched)
-    return told(
+    return finished(
         run_points(points, setting, folder=folder, progress=progress),
         drop=("batch_size", "gain", "fc", "conv", "spectrum"),
     )
@@ -195,7 +195,7 @@ def _training(dataset: Dataset, epochs: int, parts_of_an_epoch: tuple[float, ...
     return Setting(dataset, at[-1], at, watched)
 
 
-def told(table: pd.DataFrame, drop: tuple[str, ...]) -> pd.DataFrame:
+def finished(table: pd.DataFrame, drop: tuple[str, ...]) -> pd.DataFrame:
     """Leave out columns that say the same in every row, and give every column its unit."""
     table = table.drop(columns=list(drop))
     powers = {column: "power" for column in table if column.startswith(("lambda_", "power"))}

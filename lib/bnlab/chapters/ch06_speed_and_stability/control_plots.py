@@ -76,7 +76,7 @@ def cause_or_effect(largest: pd.DataFrame):
     return figure
 
 
-def largest_rates(found: pd.DataFrame):
+def largest_stable_rates(found: pd.DataFrame):
     """Plot the largest rate survived: by every network, and by the plain one against the cap on conv2's eigenvalues.
 
     Args:

@@ -134,14 +134,14 @@ def share_summary(found: pd.DataFrame) -> pd.DataFrame:
     """Median share and gain of every arm over the seeds, with a bootstrap interval of the share's median."""
     rows = []
     for (arm, mode), part in found.groupby(["arm", "fc_mode"], sort=False):
-        told = statistics.paired_summary(part["share"], np.zeros(len(part)), generator(0, "bootstrap"))
+        summary = statistics.paired_summary(part["share"], np.zeros(len(part)), generator(0, "bootstrap"))
         middle = [part[name].median() for name in ("test_error", "gain")]
-        rows.append((arm, mode, told.n, *middle, told.median_difference, told.low, told.high))
+        rows.append((arm, mode, summary.n, *middle, summary.median_difference, summary.low, summary.high))
     fractions = dict.fromkeys(("test_error", "gain", "share", "low", "high"), "fraction")
     return table(rows, {"arm": "name", "fc_mode": "name", "seeds": "seeds", **fractions})
 
 
-def largest_rates(stability: pd.DataFrame) -> pd.DataFrame:
+def largest_stable_rates(stability: pd.DataFrame) -> pd.DataFrame:
     """Largest rate survived by every norm and cap (0: none) and seed, all smaller ones of the grid survived too.
 
     ``largest`` is nan and ``beyond`` "below" where the smallest rate was already too large; ``beyond`` is "above" where
@@ -202,7 +202,7 @@ def rate_ratios(found: pd.DataFrame, smallest: float) -> pd.Series:
     """Largest rate with Batch Normalization over that of the plain network, by seed; a lower bound beyond the grid.
 
     Args:
-        found: what `largest_rates` gives.
+        found: what `largest_stable_rates` gives.
         smallest: rate of the grid, which bounds from above what was survived where even that was too large.
     """
     free = found[found["cap"] == 0].pivot(index="seed", columns="norm", values="largest")
@@ -215,7 +215,7 @@ def products(found: pd.DataFrame, largest_cap: float = 1e3) -> pd.DataFrame:
     ``within`` is False where a largest rate lies beyond the grid.
 
     Args:
-        found: what `largest_rates` gives.
+        found: what `largest_stable_rates` gives.
         largest_cap: caps above were never reached.
     """
     capped = found[(found["cap"] > 0) & (found["cap"] <= largest_cap)]
@@ -236,11 +236,11 @@ def headline(pairs: Mapping[str, tuple[pd.DataFrame, str]]) -> pd.DataFrame:
     rows = []
     for claim, (found, kind) in pairs.items():
         above, below = (np.log(found[name]) if kind == "ratio" else found[name] for name in ("above", "below"))
-        told = statistics.paired_summary(above, below, generator(0, "bootstrap"))
-        numbers = (told.median_difference, told.low, told.high)
+        summary = statistics.paired_summary(above, below, generator(0, "bootstrap"))
+        numbers = (summary.median_difference, summary.low, summary.high)
         effect = [math.exp(value) if kind == "ratio" else value for value in numbers]
         p_value = statistics.sign_test(above - below).p_value
-        rows.append((claim, kind, *effect, told.n, told.positive, p_value))
+        rows.append((claim, kind, *effect, summary.n, summary.positive, p_value))
     units = {"claim": "name", "kind": "name", **dict.fromkeys(("effect", "low", "high"), "1")}
     made = table(rows, {**units, "seeds": "seeds", "positive": "seeds", "p_value": "probability"})
     made["holm"] = statistics.holm(made["p_value"])

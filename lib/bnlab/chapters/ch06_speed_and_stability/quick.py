@@ -13,11 +13,11 @@ import pandas as pd
 from bnlab.chapters.ch06_speed_and_stability.channel_norms import (
     ARMS,
     CHANGED,
-    NORMS,
+    NETWORKS,
     RATED_AT,
     arm_points,
+    finished,
     named_arms,
-    told,
 )
 from bnlab.datasets import Dataset
 from bnlab.measures.probes import LeNetProbe, SplitError, probe_images
@@ -71,8 +71,8 @@ def tables(
         if name not in ARMS:
             raise ValueError(f"arms: {name!r} is not one of {', '.join(ARMS)}")
     all_seeds = seeds_from(seed, seeds)
-    first = grid(norm=NORMS, learning_rate=first_rates, seed=all_seeds)
-    long = _whole(grid(learning_rate=rates, seed=all_seeds, norm=NORMS))
+    first = grid(norm=NETWORKS, learning_rate=first_rates, seed=all_seeds)
+    long = _whole(grid(learning_rate=rates, seed=all_seeds, norm=NETWORKS))
     taken_apart = _whole(arm_points(arms, [arm_rate], all_seeds, fc_arms))
     survival = {"learning_rate": stability_rates, "seed": all_seeds}
     stability = _whole(grid(norm=stability_norms, **survival) + (grid(cap=caps, **survival) if len(caps) else []))
@@ -87,10 +87,10 @@ def tables(
         runs = _run(both, Setting(dataset, at[-1], at, error, PROBE_IMAGES), pool)
         survived = _run(stability, Setting(dataset, stability_steps, (), error), pool)
     return {
-        "first_steps": told(first_runs, drop=SAME),
-        "long_runs": told(_at(runs, long), drop=SAME),
-        "arms": told(named_arms(_at(runs, taken_apart)), drop=("batch_size", "gain", "cap", *CHANGED)),
-        "stability": told(survived, drop=SAME[:-1]),
+        "first_steps": finished(first_runs, drop=SAME),
+        "long_runs": finished(_at(runs, long), drop=SAME),
+        "arms": finished(named_arms(_at(runs, taken_apart)), drop=("batch_size", "gain", "cap", *CHANGED)),
+        "stability": finished(survived, drop=SAME[:-1]),
     }
 
 

@@ -22,7 +22,7 @@ from bnlab.chapters.ch07_minimum_disturbance import noise_sensitivity, update_no
 from bnlab.datasets import Dataset
 from bnlab.layers.nlms import NlmsConv2d, nlms_gradient, patch_power
 from bnlab.measures.gradients import local_errors, weight_gradient_from_signals
-from bnlab.measures.probes import batch_statistics
+from bnlab.measures.probes import using_batch_statistics
 from bnlab.models.lenet import LeNet
 from bnlab.randomness import generator
 from bnlab.sweeps.points import Setting, epochs_to_steps, run_points
@@ -170,7 +170,7 @@ class Conv2Probe:
 
     def __call__(self, model: LeNet) -> dict[str, float]:
         """Look at the model."""
-        with batch_statistics(model):
+        with using_batch_statistics(model):
             signals = local_errors(model, self.images, self.labels, functional.cross_entropy, "conv2")
         channels = signals.inputs.shape[1]
         patches = signals.patches  # (B, K, M)
@@ -181,16 +181,16 @@ class Conv2Probe:
         if isinstance(model.conv2, NlmsConv2d):  # what this network really descends
             rule = model.conv2
             own = nlms_gradient(patches, errors, channels, rule.norm, rule.span, rule.regulariser) / len(errors)
-        told = _channels(patches, channels, Z)
+        row = _channels(patches, channels, Z)
         gamma, beta = getattr(model.before2, "weight", None), getattr(model.before2, "bias", None)
         for channel in range(channels):
-            told[f"gamma_{channel}"] = 1.0 if gamma is None else gamma[channel].item()
-            told[f"beta_{channel}"] = 0.0 if beta is None else beta[channel].item()
+            row[f"gamma_{channel}"] = 1.0 if gamma is None else gamma[channel].item()
+            row[f"beta_{channel}"] = 0.0 if beta is None else beta[channel].item()
         for span, terms in (("channel", Z), ("patch", Z * channels)):
             nlms = nlms_gradient(patches, errors, channels, "l2", span, REGULARISER) / len(errors)  # (OC, K)
-            told[f"cosine_{span}"] = functional.cosine_similarity(own.flatten(), nlms.flatten(), 0).item()
-            told[f"length_{span}"] = (plain.norm() / (terms * nlms.norm())).item()
-        return told
+            row[f"cosine_{span}"] = functional.cosine_similarity(own.flatten(), nlms.flatten(), 0).item()
+            row[f"length_{span}"] = (plain.norm() / (terms * nlms.norm())).item()
+        return row
 
 
 def _channels(patches: Tensor, channels: int, Z: int) -> dict[str, float]:

@@ -18,14 +18,14 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from torch import nn
 
 from bnlab.datasets import Dataset
 from bnlab.layers.nlms import NlmsConv2d
 from bnlab.measures.probes import SplitError
-from bnlab.models.initialisation import undrawn
 from bnlab.models.lenet import LeNet
 from bnlab.randomness import generator
-from bnlab.sweeps.points import OTHERS, Setting, epochs_to_steps, network
+from bnlab.sweeps.points import OTHERS, Setting, build_lenet, epochs_to_steps
 from bnlab.sweeps.sweep import grid, sweep
 from bnlab.training.train import Job, train_job
 
@@ -95,8 +95,8 @@ def inject_noise(model: LeNet, noise: float, draws: torch.Generator | None = Non
     rule = {"norm": "none"}
     if isinstance(old, NlmsConv2d):
         rule = {"norm": old.norm, "span": old.span, "regulariser": old.regulariser}
-    make = partial(NlmsConv2d, noise=noise, generator=draws, **rule)
-    layer = undrawn(make, old.in_channels, old.out_channels, *old.kernel_size[:1], *old.stride[:1], *old.padding[:1])
+    sizes = (old.in_channels, old.out_channels, *old.kernel_size[:1], *old.stride[:1], *old.padding[:1])
+    layer = nn.utils.skip_init(NlmsConv2d, *sizes, noise=noise, generator=draws, **rule)
     layer.weight, layer.bias = old.weight, old.bias
     model.conv2 = layer
     return layer
@@ -105,7 +105,7 @@ def inject_noise(model: LeNet, noise: float, draws: torch.Generator | None = Non
 def prepare(point: Mapping[str, object], setting: Setting) -> Job:
     """Build the network of a point, and everything that training it needs."""
     seed = int(point["seed"])
-    model = network({"norm": f"none+{point['norm']}", "seed": seed, "gain": 1.0}, setting.dataset)
+    model = build_lenet({"norm": f"none+{point['norm']}", "seed": seed, "gain": 1.0}, setting.dataset)
     inject_noise(model, float(point["noise"]), generator(seed, "noise in conv2's local error"))
     return Job(
         model=model,
@@ -124,13 +124,13 @@ def run_point(point: Mapping[str, object], setting: Setting) -> pd.DataFrame:
     return run.history.assign(diverged=run.diverged)
 
 
-def run_together(points: Sequence[Mapping[str, object]], setting: Setting) -> list[pd.DataFrame]:
+def run_batched(points: Sequence[Mapping[str, object]], setting: Setting) -> list[pd.DataFrame]:
     """Train the networks of many points as one computation; the tables of `run_point`, in order."""
-    from bnlab.training.batched import train_together  # late: only a GPU takes this way
+    from bnlab.training.batched import train_batched  # late: only a GPU takes this way
 
     jobs = [prepare(point, setting) for point in points]
     size = int(points[0]["batch_size"])  # a grid has one
-    runs = train_together(jobs, setting.dataset, steps=setting.steps, batch_size=size, record_at=setting.record_at)
+    runs = train_batched(jobs, setting.dataset, steps=setting.steps, batch_size=size, record_at=setting.record_at)
     return [run.history.assign(diverged=run.diverged) for run in runs]
 
 
@@ -143,9 +143,9 @@ def run_grid(
     progress: bool = True,
 ) -> pd.DataFrame:
     """Run points, on a GPU as one computation; tidy, with the ``role`` of a run's seed: "tuning" or "reported"."""
-    batched = partial(run_together, setting=setting) if setting.dataset.train_images.is_cuda else None
+    batched = partial(run_batched, setting=setting) if setting.dataset.train_images.is_cuda else None
     run = partial(run_point, setting=setting)
-    found = sweep(points, run, key=setting.key, folder=folder, executor=executor, together=batched, progress=progress)
+    found = sweep(points, run, key=setting.key, folder=folder, executor=executor, batched=batched, progress=progress)
     refuse_failures(found)
     found["role"] = found["seed"].isin(tuning).map({True: "tuning", False: "reported"})
     found = found[list(UNITS)]

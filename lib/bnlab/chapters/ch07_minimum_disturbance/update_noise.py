@@ -18,7 +18,7 @@ from bnlab.datasets import Dataset
 from bnlab.measures.gradients import local_errors
 from bnlab.models.lenet import LeNet
 from bnlab.randomness import generator
-from bnlab.sweeps.points import OTHERS, network
+from bnlab.sweeps.points import OTHERS, build_lenet
 from bnlab.tables import table
 from bnlab.training.train import train
 
@@ -40,7 +40,7 @@ def noise_ratio(
     """
     rows = []
     for seed in seeds:
-        plain = network({"norm": "none", "seed": seed, "gain": 1.0}, dataset)
+        plain = build_lenet({"norm": "none", "seed": seed, "gain": 1.0}, dataset)
         for weights, after in (("initial", 0), ("trained", steps)):
             if after:
                 order = generator(seed, "order of mini-batches")
@@ -56,7 +56,7 @@ def noise_ratio(
 
 def _twin(plain: LeNet, norm: str, dataset: Dataset) -> LeNet:
     """A network with another update of conv2 and the same weights; what normalisations add stays as initialised."""
-    model = network({"norm": f"none+{norm}", "seed": 0, "gain": 1.0}, dataset)
+    model = build_lenet({"norm": f"none+{norm}", "seed": 0, "gain": 1.0}, dataset)
     model.load_state_dict(plain.state_dict(), strict=False)
     return model
 

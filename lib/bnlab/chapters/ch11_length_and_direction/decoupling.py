@@ -8,10 +8,9 @@ from functools import partial
 import pandas as pd
 import torch
 
-from bnlab.chapters.ch12_convergence_guarantees.tangent_kernels import scalar_task
 from bnlab.datasets import Dataset
 from bnlab.layers.population import exact_statistics
-from bnlab.measures.kernels import empirical_ntk, fisher_gram, kernel_spectrum
+from bnlab.measures.kernels import empirical_ntk, fisher_gram, kernel_spectrum, parity_task
 from bnlab.models.lenet import LeNet
 from bnlab.models.mlp import MLP
 from bnlab.randomness import generator
@@ -185,7 +184,7 @@ def fisher(
     rows = []
     for depth in depths:
         for seed in seeds:
-            x, _ = scalar_task(dataset, images, seed, device)
+            x, _ = parity_task(dataset, images, seed, device)
             for arm, (norm, through, last) in KERNELS.items():
                 norms = (norm,) * depth + ("batch_prior" if last else "none",)
                 net = MLP(x[0].numel(), 1, depth=depth, width=width, norm=norms, generator=generator(seed, "weights"))

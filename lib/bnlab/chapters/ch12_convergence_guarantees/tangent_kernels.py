@@ -7,10 +7,9 @@ from functools import partial
 
 import pandas as pd
 import torch
-from torch import Tensor
 
 from bnlab.datasets import Dataset
-from bnlab.measures.kernels import empirical_ntk, kernel_spectrum
+from bnlab.measures.kernels import empirical_ntk, kernel_spectrum, parity_task
 from bnlab.models.mlp import MLP
 from bnlab.randomness import generator
 from bnlab.tables import table
@@ -52,13 +51,6 @@ def parts(
     }
 
 
-def scalar_task(dataset: Dataset, images: int, seed: int, device: torch.device | str) -> tuple[Tensor, Tensor]:
-    """Some training images (n, C, H, W) float64, stratified by class, and the parity of their labels, -1 or 1 (n,)."""
-    chosen = dataset.subset(train=images, seed=seed)
-    x = dataset.normalise(chosen.train_images, torch.float64).to(device)
-    return x, (2.0 * (chosen.train_labels % 2) - 1).to(x)
-
-
 def width_runs(
     dataset: Dataset, widths: Sequence[int], images: int, steps: int, seeds: Sequence[int], device: torch.device | str
 ) -> pd.DataFrame:
@@ -71,7 +63,7 @@ def width_runs(
     rows = []
     for width in widths:
         for seed in seeds:
-            x, d = scalar_task(dataset, images, seed, device)
+            x, d = parity_task(dataset, images, seed, device)
             net = MLP(x[0].numel(), 1, depth=2, width=width, initialisation="ntk", generator=generator(seed, "weights"))
             net = net.to(x)
             before = empirical_ntk(net, x)
@@ -102,7 +94,7 @@ def spectra(
     rows = []
     for depth in depths:
         for seed in seeds:
-            x, _ = scalar_task(dataset, images, seed, device)
+            x, _ = parity_task(dataset, images, seed, device)
             for norm, through in (("none", True), ("batch", True), ("batch", False)):
                 net = MLP(x[0].numel(), 1, depth=depth, width=width, norm=norm, generator=generator(seed, "weights"))
                 kernel = empirical_ntk(net.to(x), x, through)

@@ -17,7 +17,7 @@ from bnlab.tables import table
 from bnlab.theory.matrix_products import iid_matrices
 
 
-def stable_rates(
+def largest_stable_rates(
     depths: Sequence[int] = (1, 2, 4, 8, 16),
     size: int = 32,
     runs: int = 5,
@@ -29,12 +29,12 @@ def stable_rates(
     rows = [
         (depth, size, run, rate)
         for depth in depths
-        for run, rate in enumerate(max_stable_learning_rate(depth, size, runs, steps, seed, device).tolist())
+        for run, rate in enumerate(largest_stable_rate(depth, size, runs, steps, seed, device).tolist())
     ]
     return table(rows, {"depth": "layers", "N": "layer width", "run": "index", "largest_rate": "learning rate"})
 
 
-def max_stable_learning_rate(
+def largest_stable_rate(
     depth: int,
     size: int = 32,
     runs: int = 5,

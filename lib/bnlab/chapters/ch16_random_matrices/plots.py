@@ -170,7 +170,7 @@ def deep_linear(rates: pd.DataFrame):
     """Plot the largest stable learning rate of deep linear networks against depth, every run.
 
     Args:
-        rates: table of `deep_linear.stable_rates`: ``depth``, ``run``, ``largest_rate``.
+        rates: table of `deep_linear.largest_stable_rates`: ``depth``, ``run``, ``largest_rate``.
     """
     import matplotlib.pyplot as plt
 
