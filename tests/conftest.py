@@ -148,9 +148,9 @@ def book_style():
     """Draw in the style of the book, and leave no figure open."""
     import matplotlib.pyplot as plt  # late: most tests draw nothing
 
-    from bnlab import figures
+    from bnlab.figures.style import use_book_style
 
     with plt.rc_context():
-        figures.use_book_style()
+        use_book_style()
         yield
     assert not plt.get_fignums(), "a figure left open is shown twice on the page"

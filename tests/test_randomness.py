@@ -20,8 +20,8 @@ def test_one_key_gives_one_stream():
 
 
 def test_key_is_hashed_as_documented():
-    digest = hashlib.sha256(b"7:order of batches").hexdigest()
-    assert generator(7, "order of batches").initial_seed() == int(digest[:8], 16)
+    digest = hashlib.sha256(b"7:order of mini-batches").hexdigest()
+    assert generator(7, "order of mini-batches").initial_seed() == int(digest[:8], 16)
 
 
 def test_stream_is_the_same_on_every_machine():

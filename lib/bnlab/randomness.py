@@ -1,6 +1,6 @@
 """Random streams: one CPU generator for each (seed, purpose), so that nothing global is drawn from.
 
-A run asks for one stream per purpose ("initialisation", "order of batches", "injected noise"). A new draw for one
+A run asks for one stream per purpose ("initialisation", "order of mini-batches", "injected noise"). A new draw for one
 purpose then leaves every other purpose's numbers alone, two networks compared at one seed see the same batches, and a
 GPU run draws the same numbers as a CPU run, since a CUDA generator would give others.
 """
@@ -21,10 +21,10 @@ def generator(seed: int, purpose: str) -> torch.Generator:
     / 2**33: 0.01 % for a thousand keys.
     Raises ValueError if `seed` is not an integer or `purpose` is not a text that says what the numbers are for.
 
-    >>> a, b = generator(0, "order of batches"), generator(0, "order of batches")
+    >>> a, b = generator(0, "order of mini-batches"), generator(0, "order of mini-batches")
     >>> bool(torch.equal(torch.rand(3, generator=a), torch.rand(3, generator=b)))
     True
-    >>> c, d = generator(0, "order of batches"), generator(0, "initialisation")
+    >>> c, d = generator(0, "order of mini-batches"), generator(0, "initialisation")
     >>> bool(torch.equal(torch.rand(3, generator=c), torch.rand(3, generator=d)))
     False
     """

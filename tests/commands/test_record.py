@@ -346,5 +346,5 @@ PRESETS = sorted((Path(__file__).resolve().parents[2] / "book" / "presets").glob
 @pytest.mark.parametrize("path", PRESETS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_the_books_own_presets_fit_their_experiments(path, monkeypatch):
     monkeypatch.setenv("BNLAB_BOOK", str(path.parents[3]))
-    module = import_module(f"bnlab.experiments.{recording.EXPERIMENTS[path.stem]}")
+    module = import_module(f"bnlab.chapters.{recording.EXPERIMENTS[path.stem]}")
     assert recording.choose(module.parts, recording.read_preset(path.stem, path.parent.name))

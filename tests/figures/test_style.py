@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pytest
 from matplotlib import pyplot as plt
 
-from bnlab import figures
+from bnlab.figures import style as figures
 from bnlab.figures.animation import player
 
 

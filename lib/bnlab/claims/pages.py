@@ -33,6 +33,11 @@ def claim_table(verdicts: Sequence[ledger.Verdict]) -> None:
     )
 
 
+def claim_cards(quick: Sequence[ledger.Verdict], full: Sequence[ledger.Verdict] = ()) -> None:
+    """Display one card a claim, the quick run's verdict and the full scale's side by side."""
+    claim_table([*quick, *full])
+
+
 def table(frame: pd.DataFrame, name: str, caption: str, digits: int = 4) -> None:
     """Display a tidy table with a caption; ``name`` is its stable name, by which two runs are compared.
 

@@ -90,7 +90,7 @@ def test_trained_weights_are_those_of_a_plain_loop(digits):
     weights = second_layer.Specification("none", 0.05, 3)
     trained = second_layer.trained_lenet(weights, digits, 2, 32, "cpu")
     model = second_layer.trained_lenet(second_layer.Specification("none", 0.0, 3), digits, 0, 32, "cpu")
-    batches = digits.batches(32, second_layer.generator(3, "order of batches"))
+    batches = digits.batches(32, second_layer.generator(3, "order of mini-batches"))
     for _ in range(2):
         images, labels = next(batches)
         model.zero_grad()

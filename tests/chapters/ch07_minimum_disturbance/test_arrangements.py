@@ -124,7 +124,7 @@ def test_long_parts_can_be_left_out(digits):
 
 def test_methods_are_entries_of_the_registry():
     assert set(noise_sensitivity.METHODS) <= set(NORMS)
-    assert recording.EXPERIMENTS["07"] == "minimum_disturbance"
+    assert recording.EXPERIMENTS["07"] == "ch07_minimum_disturbance.arrangements"
 
 
 def test_nlms_does_not_see_the_unit_of_the_input():

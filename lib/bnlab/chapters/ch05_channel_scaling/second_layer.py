@@ -68,7 +68,7 @@ def trained_lenet(weights: Specification, dataset: Dataset, steps: int, batch_si
     draw = generator(weights.seed, "initialisation")
     model = LeNet(dataset.train_images.shape[1], len(dataset.classes), weights.norm, generator=draw).to(device)
     if weights.rate:
-        order = generator(weights.seed, "order of batches")
+        order = generator(weights.seed, "order of mini-batches")
         settings = {"learning_rate": weights.rate, "other_learning_rate": OTHER_RATE, "generator": order}
         if train(model, dataset, steps=steps, batch_size=batch_size, **settings).diverged:
             raise ValueError(f"learning rate: training diverged at {weights.rate:g}, take a smaller one")

@@ -146,7 +146,7 @@ def scaled_run(
             layer.bias *= 2.0**exponent
     net = net.to(dataset.train_images.device)
     before = filter_directions(net)
-    order = generator(seed, "order of batches")
+    order = generator(seed, "order of mini-batches")
     run = train(
         net, dataset, learning_rate=rate, other_learning_rate=other_rate, steps=steps, batch_size=batch_size,
         generator=order,
