@@ -1,18 +1,29 @@
-"""Claims and verdicts: what a document says, the criterion written before the run, and what the run decided.
+"""Verdicts: what a run decided about a claim of ``book/claims.yml``, in the vocabulary and under the rules of the book.
 
-``book/claims.yml`` holds every claim (id, document, place, kind, statement, criterion, chapter). A chapter calls
-`judge` once a claim, in the vocabulary and under the rules that stand here.
+A chapter's ``verdicts.py`` calls `judge` once a claim and scale.
 """
 
 import math
-import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
-from functools import lru_cache
-from pathlib import Path
+from dataclasses import dataclass
 
-from bnlab.claims import book
-from bnlab.literals import plain_yaml
+from bnlab.claims.claim_file import KINDS, Claim, LedgerError, claims
+
+__all__ = [
+    "KINDS",
+    "SCALES",
+    "VERDICTS",
+    "Claim",
+    "LedgerError",
+    "Verdict",
+    "claims",
+    "correction",
+    "identity",
+    "judge",
+    "machine_independent",
+    "refutation",
+    "trend",
+]
 
 VERDICTS = (
     "reproduced",
@@ -23,32 +34,7 @@ VERDICTS = (
     "reported",
     "not run at full scale",
 )
-KINDS = {
-    "I": "identity or closed form",
-    "T": "theorem or inequality",
-    "X": "experiment with a trend",
-    "H": "headline number at the document's own scale",
-}
 SCALES = ("quick", "full")
-ID = re.compile(r"[A-Za-z][A-Za-z0-9.+'-]*")  # what can be an address on a page
-
-
-class LedgerError(ValueError):
-    """A claim that is not in the ledger, or a verdict that the rules do not allow. Its text is one clear line."""
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One row of ``claims.yml``; ``criterion`` was written before the run it judges."""
-
-    id: str
-    document: str
-    place: str
-    kind: str  # I, T, X or H
-    statement: str  # as printed, with $formulas$
-    criterion: str
-    chapter: str  # "04"
-    errata: tuple[str, ...] = ()  # "ERR-4"
 
 
 @dataclass(frozen=True)
@@ -67,55 +53,6 @@ class Verdict:
     seeds: int | None = None
     scale: str = "quick"
     data: str = ""
-
-
-def claims(where: Path | None = None) -> dict[str, Claim]:
-    """Read ``book/claims.yml``: every claim by its id.
-
-    Raises:
-        LedgerError: a row lacks a field, has a foreign one, an unknown kind, or an id twice.
-    """
-    path = (where or book.root()) / "book" / "claims.yml"
-    try:
-        return dict(_parse(path, path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise LedgerError(f"{path} cannot be read ({error}).") from None
-
-
-@lru_cache(maxsize=4)  # every judgement looks here, and YAML is slow
-def _parse(path: Path, text: str) -> dict[str, Claim]:
-    try:
-        rows = plain_yaml(text) or []
-    except ValueError as error:
-        raise LedgerError(f"{path} cannot be read ({error}).") from None
-    if not isinstance(rows, list):
-        raise LedgerError(f"{path} must be a list of claims.")
-    found: dict[str, Claim] = {}
-    for row in rows:
-        try:
-            claim = Claim(**row)
-            _refuse_malformed(claim)
-        except (TypeError, ValueError) as error:
-            raise LedgerError(f"{path}: {str(row)[:80]!r} is not a claim ({error}).") from None
-        if claim.id in found:
-            raise LedgerError(f"{path}: claim {claim.id} stands there twice.")
-        found[claim.id] = replace(claim, errata=tuple(claim.errata))
-    return found
-
-
-def _refuse_malformed(claim: Claim) -> None:
-    texts = {field.name: getattr(claim, field.name) for field in fields(Claim) if field.name != "errata"}
-    for name, value in texts.items():
-        if not isinstance(value, str) or not value.strip():
-            raise ValueError(f"{name} = {value!r} must be a text")
-    if not ID.fullmatch(claim.id):
-        raise ValueError(f"id {claim.id!r} must be letters, digits, '.', '+', '-'")
-    if claim.kind not in KINDS:
-        raise ValueError(f"kind {claim.kind!r} is not one of {', '.join(KINDS)}")
-    if not re.fullmatch(r"\d\d", claim.chapter):
-        raise ValueError(f"chapter {claim.chapter!r} must be two digits")
-    if not isinstance(claim.errata, list | tuple) or not all(re.fullmatch(r"ERR-\d+", str(n)) for n in claim.errata):
-        raise ValueError(f"errata {claim.errata!r} must be a list such as [ERR-4]")
 
 
 def judge(
