@@ -1,7 +1,9 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 import yaml
 from conftest import CLAIMS
 
@@ -134,14 +136,65 @@ def test_judge_refuses(mini):
     assert "claim 'T-Nope' is not in book/claims.yml" in refusal(judge, "T-Nope", "reproduced", measured="")
     assert "'passed' is not one of reproduced, partly" in refusal(judge, "T-Sum", "passed", measured="")
     assert "scale 'huge' is not one of" in refusal(judge, "T-Sum", "partly", measured="", scale="huge")
-    for interval in ((1, 0), (0,), (0, 1, 2), (math.nan, 1), ()):
+    for interval in ((1, 0), (0,), (0, 1, 2), (), "01", 3):
         assert "from low to high" in refusal(judge, "T-Sum", "partly", measured="", interval=interval)
-    assert "statistic is not a number" in refusal(judge, "T-Sum", "partly", measured="", statistic=math.nan)
+
+
+NO_NUMBERS = [
+    math.nan,
+    np.float32("nan"),
+    "0.5",
+    True,
+    np.True_,
+    1j,
+    np.array([1.0, 2.0]),
+    [1.0],
+    torch.tensor(math.nan),
+]
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=str)
+@pytest.mark.parametrize("verdict", ["reproduced", "not reproduced", "reported"])
+def test_what_is_not_a_number_decides_nothing(mini, value, verdict):
+    words = "is not a number, so it decides nothing"
+    assert words in refusal(judge, "T-Trend", verdict, measured="", statistic=value)
+    assert words in refusal(judge, "T-Trend", verdict, measured="", interval=(value, 1))
+    assert words in refusal(judge, "T-Trend", verdict, measured="", interval=(0, value))
+    assert words in refusal(judge, "T-Trend", verdict, measured="", seeds=value)
+    assert words in refusal(judge, "T-Trend", verdict, measured="", settings=(value, 3))
+
+
+def test_an_infinite_statistic_speaks_against_a_statement_never_for_it(mini):
+    for verdict in ("reproduced", "partly"):
+        assert "is infinite" in refusal(judge, "T-Trend", verdict, measured="", statistic=np.float64(math.inf))
+    for verdict in ("not reproduced", "refuted", "corrected", "reported"):
+        assert judge("T-Trend", verdict, measured="", statistic=-math.inf).statistic == -math.inf
+
+
+def test_a_sentence_with_nan_in_it_decides_nothing(mini):
+    sentence = f"{math.nan:.2f} of the gap"
+    assert "holds nan" in refusal(judge, "T-Trend", "not reproduced", measured=sentence)
+    assert judge("T-Trend", "reported", measured=sentence).measured == sentence
+    assert judge("T-Trend", "partly", measured="nanometres of NaN").verdict == "partly"
+
+
+@pytest.mark.parametrize("seeds", [0, -5, 4.5, math.inf])
+def test_seeds_are_counted(mini, seeds):
+    assert "seeds = [" in (line := refusal(judge, "T-Trend", "partly", measured="", seeds=seeds))
+    assert "must be whole and at least 1" in line
+
+
+def test_settings_say_in_how_many_a_statement_holds(mini):
+    assert judge("T-Trend", "partly", measured="", settings=[np.int64(0), 4]).settings == (0, 4)
+    for settings in ((3, 2), (0, 0), (-1, 2), (1.5, 2), (1,), "12"):
+        assert "settings" in refusal(judge, "T-Trend", "partly", measured="", settings=settings)
 
 
 @pytest.mark.parametrize("verdict", ["reproduced", "partly", "not reproduced", "refuted", "corrected"])
-def test_a_quick_run_never_decides_a_headline(mini, verdict):
-    assert "a quick run cannot find a full-scale claim" in refusal(judge, "T-Head", verdict, measured="")
+def test_below_full_scale_a_headline_is_never_decided(mini, verdict):
+    for scale in ("quick", "own"):
+        words = f"a {scale} run cannot find a full-scale claim"
+        assert words in refusal(judge, "T-Head", verdict, measured="", scale=scale)
     assert judge("T-Head", verdict, measured="", scale="full").verdict == verdict
 
 
@@ -182,10 +235,34 @@ def test_trend(signs, verdict):
 
 def test_a_trend_needs_five_seeds():
     assert "at least five paired seeds, not 4" in refusal(ledger.trend, [True] * 4)
+    assert "not 0" in refusal(ledger.trend, np.array([], dtype=bool))
 
 
-def test_a_difference_that_is_not_a_number_is_no_agreement():
-    assert ledger.trend(np.array([1.0, 1, 1, 1, math.nan]) > 0) == "partly"
+NO_TRUTHS = [math.nan, None, math.inf, 0.5, 1, 0, "True", "", [], np.array([True, True]), np.array([False]), pd.NA]
+
+
+@pytest.mark.parametrize("value", NO_TRUTHS, ids=str)
+def test_what_is_neither_true_nor_false_decides_nothing(value):
+    words = "is not True or False"
+    assert words in refusal(ledger.identity, value)
+    assert words in refusal(ledger.refutation, value)
+    for printed, corrected in ((value, True), (True, value), (False, value)):
+        assert words in refusal(ledger.correction, printed, corrected)
+    for place in range(5):
+        assert words in refusal(ledger.trend, [True] * place + [value] + [True] * (4 - place))
+
+
+@pytest.mark.parametrize("kind", [bool, np.bool_, torch.tensor, np.array])
+def test_truth_values_of_numpy_and_torch_decide(kind):
+    assert (ledger.identity(kind(True)), ledger.identity(kind(False))) == ("reproduced", "not reproduced")
+    assert ledger.correction(kind(False), kind(True)) == "corrected"
+    assert (ledger.refutation(kind(True)), ledger.trend([kind(True)] * 5)) == ("refuted", "reproduced")
+
+
+def test_trend_takes_a_column_or_a_tensor():
+    signs = [True, True, False, True, True]
+    assert [ledger.trend(kind(signs)) for kind in (np.array, pd.Series, torch.tensor)] == ["partly"] * 3
+    assert "is not True or False" in refusal(ledger.trend, np.array([[True] * 5] * 5))
 
 
 def test_machine_independent_lists_identities_and_theorems_only(mini):

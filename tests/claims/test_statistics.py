@@ -115,8 +115,18 @@ def test_holm_is_the_closure_of_bonferroni(seed):
         (lambda: statistics.sign_test([1.0], "more"), "alternative: 'more' is not"),
         (lambda: statistics.paired_summary([1, 2], [1, 2, 3], generator()), "b: 3 values beside 2 of a"),
         (lambda: statistics.paired_summary([1], [1], generator()), "a: shape .* at least 2"),
-        (lambda: statistics.paired_summary([1, math.inf], [1, 2], generator()), "a, b: not all values are finite"),
-        (lambda: statistics.equivalence_p_value([1, 2], 0), "margin: 0 is not positive"),
+        (lambda: statistics.paired_summary([1, math.inf], [1, 2], generator()), "a, b: not all differences are finite"),
+        (lambda: statistics.paired_summary([1, 1e308], [1, -1e308], generator()), "a, b: not all differences are fin"),
+        (
+            lambda: statistics.paired_summary([1, 2], [1, 2], generator(), confidence=95),
+            "confidence: 95 is not between",
+        ),
+        (lambda: statistics.equivalence_p_value([1, 2], 0), "margin: 0 is not positive and finite"),
+        (lambda: statistics.equivalence_p_value([1, 2], math.nan), "margin: nan is not positive and finite"),
+        (lambda: statistics.equivalence_p_value([1, 2], math.inf), "margin: inf is not positive and finite"),
+        (lambda: statistics.equivalence_p_value([1, math.inf], 1), "differences: not all are finite"),
+        (lambda: statistics.equivalence_p_value([1], 1), "differences: shape .* at least 2"),
+        (lambda: statistics.log_log_slope([2, 2, 2], [1, 2, 3]), "x: all values are one"),
         (lambda: statistics.log_log_slope([1, 2], [1, 2]), "x: shape .* at least 3"),
         (lambda: statistics.log_log_slope([1, 2, 3], [1, 0, 2]), "y: a value is not positive"),
         (lambda: statistics.log_log_slope([1, 2, 3], [1, 2, 3, 4]), "y: 4 values beside 3"),
@@ -127,3 +137,51 @@ def test_bad_input_is_named_in_one_line(call, words):
     with pytest.raises(ValueError, match=words) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[1.0, None, 2.0], ["1", "2", "3"], [1j, 2, 3], [True, False, True], np.array([1, 2, 3], dtype=complex), "123"],
+    ids=str,
+)
+def test_only_real_numbers_are_summarised(values):
+    calls = (
+        lambda: statistics.quartiles(values),
+        lambda: statistics.sign_test(values),
+        lambda: statistics.paired_summary(values, [1, 2, 3], generator()),
+        lambda: statistics.paired_summary([1, 2, 3], values, generator()),
+        lambda: statistics.equivalence_p_value(values, 1.0),
+        lambda: statistics.log_log_slope(values, [1, 2, 3]),
+        lambda: statistics.holm(values),
+    )
+    for call in calls:
+        with pytest.raises(ValueError, match="is not a list of real numbers") as error:
+            call()
+        assert "\n" not in str(error.value)
+
+
+def test_numbers_of_every_width_are_summarised():
+    for dtype in (torch.int32, torch.float16, torch.bfloat16, torch.float64):
+        assert statistics.quartiles(torch.tensor([1, 2, 3], dtype=dtype)).median == 2.0
+
+
+def test_differences_without_scatter_are_within_the_margin_or_not():
+    assert [statistics.equivalence_p_value([d] * 5, 1.0) for d in (0.0, 0.99, -0.99, 1.0, -1.0, 2.0)] == [
+        0,
+        0,
+        0,
+        1,
+        1,
+        1,
+    ]
+
+
+def test_infinity_has_a_sign_and_is_the_worst():
+    assert statistics.sign_test([math.inf, -math.inf, 1.0]) == statistics.SignTest(2, 1, 0, 0.5)
+    assert statistics.quartiles([1.0, 2.0, math.inf]).median == 2.0
+
+
+def test_the_sign_test_at_the_threshold():
+    assert statistics.sign_test([1.0] * 5).p_value == 1 / 32
+    assert statistics.sign_test([1.0] * 4).p_value == 1 / 16  # four seeds can never reach 0.05
+    assert statistics.sign_test([1.0, 1.0, 1.0, 1.0, 0.0]).p_value == 1 / 16  # a tie is no agreement

@@ -15,17 +15,18 @@ def test_verdicts_come_back_as_they_left(mini):
     given = [
         ledger.judge("T-Sum", "reproduced", measured="2", statistic=0.0),
         ledger.judge("T-Trend", "partly", measured="4 of 5", interval=(0, 1), seeds=5, data="toy", scale="full"),
+        ledger.judge("T-Trend", "reproduced", measured="5 of 5", settings=(2, 3), scale="own"),
     ]
     metadata = json.loads(json.dumps(verdicts.as_metadata(given), allow_nan=False))
     assert verdicts.verdicts_in(as_executed(metadata)) == given
 
 
 def test_what_json_cannot_say_is_left_out(mini):
-    given = ledger.judge("T-Trend", "partly", measured="diverged", statistic=math.inf, interval=(0, math.inf))
+    given = ledger.judge("T-Trend", "not reproduced", measured="lost", statistic=math.inf, interval=(0, math.inf))
     metadata = verdicts.as_metadata([given])
     json.dumps(metadata, allow_nan=False)
     (back,) = verdicts.verdicts_in(as_executed(metadata))
-    assert (back.statistic, back.interval, back.measured) == (None, None, "diverged")
+    assert (back.statistic, back.interval, back.measured) == (None, None, "lost")
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,11 @@ def test_what_json_cannot_say_is_left_out(mini):
         [verdict_row("T-Sum", "reproduced", interval=[1])],
         [verdict_row("T-Sum", "reproduced", interval=["a", "b"])],
         [verdict_row("T-Sum", "reproduced", seeds="five")],
+        [verdict_row("T-Sum", "reproduced", seeds=True)],
+        [verdict_row("T-Sum", "reproduced", statistic=math.nan)],
+        [verdict_row("T-Sum", "reproduced", interval=[0, math.nan])],
+        [verdict_row("T-Sum", "reproduced", settings=[1])],
+        [verdict_row("T-Sum", "reproduced", settings=["a", "b"])],
         [verdict_row("T-Sum", "reproduced", extra=1)],
     ],
 )

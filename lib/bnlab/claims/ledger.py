@@ -1,18 +1,32 @@
-"""Claims and verdicts: what a document says, the criterion written before the run, and what the run decided.
+"""Verdicts: what a run decided about a claim of ``book/claims.yml``, in the vocabulary and under the rules of the book.
 
-``book/claims.yml`` holds every claim (id, document, place, kind, statement, criterion, chapter). A chapter calls
-`judge` once a claim, in the vocabulary and under the rules that stand here.
+A chapter's ``verdicts.py`` calls `judge` once a claim and scale. What is not a number decides nothing: every function
+here refuses it (`LedgerError`), because a comparison with NaN is False, and False would look like a finding.
 """
 
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
-from functools import lru_cache
-from pathlib import Path
+from dataclasses import dataclass
+from numbers import Real
 
-from bnlab.claims import book
-from bnlab.literals import plain_yaml
+from bnlab.claims.claim_file import KINDS, Claim, LedgerError, claims
+
+__all__ = [
+    "KINDS",
+    "SCALES",
+    "VERDICTS",
+    "Claim",
+    "LedgerError",
+    "Verdict",
+    "claims",
+    "correction",
+    "identity",
+    "judge",
+    "machine_independent",
+    "refutation",
+    "trend",
+]
 
 VERDICTS = (
     "reproduced",
@@ -23,32 +37,8 @@ VERDICTS = (
     "reported",
     "not run at full scale",
 )
-KINDS = {
-    "I": "identity or closed form",
-    "T": "theorem or inequality",
-    "X": "experiment with a trend",
-    "H": "headline number at the document's own scale",
-}
-SCALES = ("quick", "full")
-ID = re.compile(r"[A-Za-z][A-Za-z0-9.+'-]*")  # what can be an address on a page
-
-
-class LedgerError(ValueError):
-    """A claim that is not in the ledger, or a verdict that the rules do not allow. Its text is one clear line."""
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One row of ``claims.yml``; ``criterion`` was written before the run it judges."""
-
-    id: str
-    document: str
-    place: str
-    kind: str  # I, T, X or H
-    statement: str  # as printed, with $formulas$
-    criterion: str
-    chapter: str  # "04"
-    errata: tuple[str, ...] = ()  # "ERR-4"
+UNDECIDED = ("reported", "not run at full scale")  # what may be said where a number is missing
+SCALES = ("quick", "full", "own")  # own: recorded with parameters other than the document's; compared, not judged by
 
 
 @dataclass(frozen=True)
@@ -56,7 +46,8 @@ class Verdict:
     """What one run decided about one claim.
 
     ``measured`` is the sentence for people; ``statistic`` and ``interval`` (low, high) the number behind it; ``seeds``
-    how many independent draws stand behind it (None: nothing random); ``data`` names the data set, if any.
+    how many independent draws stand behind it (None: nothing random); ``data`` names the data set, if any;
+    ``settings`` in how many of how many declared settings the statement held (None: there is one setting).
     """
 
     id: str
@@ -67,55 +58,7 @@ class Verdict:
     seeds: int | None = None
     scale: str = "quick"
     data: str = ""
-
-
-def claims(where: Path | None = None) -> dict[str, Claim]:
-    """Read ``book/claims.yml``: every claim by its id.
-
-    Raises:
-        LedgerError: a row lacks a field, has a foreign one, an unknown kind, or an id twice.
-    """
-    path = (where or book.root()) / "book" / "claims.yml"
-    try:
-        return dict(_parse(path, path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise LedgerError(f"{path} cannot be read ({error}).") from None
-
-
-@lru_cache(maxsize=4)  # every judgement looks here, and YAML is slow
-def _parse(path: Path, text: str) -> dict[str, Claim]:
-    try:
-        rows = plain_yaml(text) or []
-    except ValueError as error:
-        raise LedgerError(f"{path} cannot be read ({error}).") from None
-    if not isinstance(rows, list):
-        raise LedgerError(f"{path} must be a list of claims.")
-    found: dict[str, Claim] = {}
-    for row in rows:
-        try:
-            claim = Claim(**row)
-            _refuse_malformed(claim)
-        except (TypeError, ValueError) as error:
-            raise LedgerError(f"{path}: {str(row)[:80]!r} is not a claim ({error}).") from None
-        if claim.id in found:
-            raise LedgerError(f"{path}: claim {claim.id} stands there twice.")
-        found[claim.id] = replace(claim, errata=tuple(claim.errata))
-    return found
-
-
-def _refuse_malformed(claim: Claim) -> None:
-    texts = {field.name: getattr(claim, field.name) for field in fields(Claim) if field.name != "errata"}
-    for name, value in texts.items():
-        if not isinstance(value, str) or not value.strip():
-            raise ValueError(f"{name} = {value!r} must be a text")
-    if not ID.fullmatch(claim.id):
-        raise ValueError(f"id {claim.id!r} must be letters, digits, '.', '+', '-'")
-    if claim.kind not in KINDS:
-        raise ValueError(f"kind {claim.kind!r} is not one of {', '.join(KINDS)}")
-    if not re.fullmatch(r"\d\d", claim.chapter):
-        raise ValueError(f"chapter {claim.chapter!r} must be two digits")
-    if not isinstance(claim.errata, list | tuple) or not all(re.fullmatch(r"ERR-\d+", str(n)) for n in claim.errata):
-        raise ValueError(f"errata {claim.errata!r} must be a list such as [ERR-4]")
+    settings: tuple[int, int] | None = None
 
 
 def judge(
@@ -128,22 +71,24 @@ def judge(
     seeds: int | None = None,
     scale: str = "quick",
     data: str = "",
+    settings: Sequence[int] | None = None,
 ) -> Verdict:
     """Pronounce a verdict on a claim, in the ledger's vocabulary.
 
     Args:
         claim_id: the claim, as in ``claims.yml``.
         verdict: one of `VERDICTS`, computed by `identity`, `correction`, `trend`, or the chapter's own criterion.
-        measured: one sentence with the measured numbers.
-        statistic: the number that the criterion looks at.
+        measured: one sentence for a reader, with the measured numbers.
+        statistic: the number that the criterion looks at; infinite only where the statement failed.
         interval: its (low, high).
-        seeds: how many independent draws.
-        scale: "quick" or "full".
+        seeds: how many independent draws, at least 1.
+        scale: "quick", "full", or "own" (a recording with other parameters than the document's scale needs).
         data: the data set's title.
+        settings: (in how many it holds, how many were declared), where the criterion is asked at several settings.
 
     Raises:
-        LedgerError: an unknown claim or verdict, an interval that is none, or a headline claim (kind H) decided by a
-            quick run: a miniature never passes a full-scale claim.
+        LedgerError: an unknown claim or verdict; a statistic, an interval or a sentence with what is not a number; no
+            seeds; or a headline claim (kind H) decided below full scale: a miniature never passes a full-scale claim.
     """
     known = claims()
     if claim_id not in known:
@@ -152,17 +97,25 @@ def judge(
         raise LedgerError(f"claim {claim_id}: verdict {verdict!r} is not one of {', '.join(VERDICTS)}.")
     if scale not in SCALES:
         raise LedgerError(f"claim {claim_id}: scale {scale!r} is not one of {', '.join(SCALES)}.")
-    if known[claim_id].kind == "H" and scale == "quick" and verdict not in ("not run at full scale", "reported"):
-        raise LedgerError(f"claim {claim_id}: a quick run cannot find a full-scale claim {verdict!r}.")
+    if known[claim_id].kind == "H" and scale != "full" and verdict not in UNDECIDED:
+        raise LedgerError(f"claim {claim_id}: a {scale} run cannot find a full-scale claim {verdict!r}.")
+    if verdict not in UNDECIDED and re.search(r"\bnan\b", str(measured)):
+        raise LedgerError(f"claim {claim_id}: {str(measured)!r} holds nan, so it cannot be {verdict!r}.")
+    if statistic is not None:
+        statistic = _number(claim_id, "statistic", statistic)
+        if math.isinf(statistic) and verdict in ("reproduced", "partly"):
+            raise LedgerError(f"claim {claim_id}: statistic = {statistic} is infinite, so it cannot be {verdict!r}.")
     if interval is not None:
-        interval = tuple(float(end) for end in interval)
-        if len(interval) != 2 or not interval[0] <= interval[1]:
-            raise LedgerError(f"claim {claim_id}: interval {interval} must be two numbers, from low to high.")
-    statistic = None if statistic is None else float(statistic)
-    if statistic is not None and math.isnan(statistic):
-        raise LedgerError(f"claim {claim_id}: statistic is not a number; say None if there is none.")
-    seeds = None if seeds is None else int(seeds)  # numpy's integers are no JSON
-    return Verdict(claim_id, verdict, str(measured), statistic, interval, seeds, scale, str(data))
+        interval = tuple(_number(claim_id, "interval", end) for end in _listed(claim_id, "interval", interval))
+        if not interval[0] <= interval[1]:
+            raise LedgerError(f"claim {claim_id}: interval {interval} must go from low to high.")
+    if seeds is not None:
+        (seeds,) = _counts(claim_id, "seeds", [seeds], least=1)
+    if settings is not None:
+        settings = _counts(claim_id, "settings", _listed(claim_id, "settings", settings), least=0)
+        if not settings[0] <= settings[1] or settings[1] == 0:
+            raise LedgerError(f"claim {claim_id}: settings {settings} must be (in how many it holds, how many).")
+    return Verdict(claim_id, verdict, str(measured), statistic, interval, seeds, scale, str(data), settings)
 
 
 def identity(holds: bool) -> str:
@@ -170,8 +123,11 @@ def identity(holds: bool) -> str:
 
     >>> identity(True)
     'reproduced'
+
+    Raises:
+        LedgerError: not a truth value.
     """
-    return "reproduced" if holds else "not reproduced"
+    return "reproduced" if _truth(holds) else "not reproduced"
 
 
 def correction(printed_holds: bool, corrected_holds: bool) -> str:
@@ -179,7 +135,11 @@ def correction(printed_holds: bool, corrected_holds: bool) -> str:
 
     >>> correction(printed_holds=False, corrected_holds=True)
     'corrected'
+
+    Raises:
+        LedgerError: one of the two is not a truth value.
     """
+    printed_holds, corrected_holds = _truth(printed_holds), _truth(corrected_holds)
     if printed_holds:
         return "reproduced"
     return "corrected" if corrected_holds else "not reproduced"
@@ -190,8 +150,11 @@ def refutation(counterexample: bool) -> str:
 
     >>> refutation(True)
     'refuted'
+
+    Raises:
+        LedgerError: not a truth value.
     """
-    return "refuted" if counterexample else "reproduced"
+    return "refuted" if _truth(counterexample) else "reproduced"
 
 
 def trend(agree: Iterable[bool]) -> str:
@@ -199,11 +162,15 @@ def trend(agree: Iterable[bool]) -> str:
 
     >>> trend([True, True, True, True, False])
     'partly'
+
+    Raises:
+        LedgerError: fewer than five seeds, or one that is not a truth value. A comparison with NaN is one, and False:
+            refuse NaN before comparing.
     """
-    signs = list(agree)
+    signs = [_truth(sign) for sign in agree]
     if len(signs) < 5:
         raise LedgerError(f"a trend needs at least five paired seeds, not {len(signs)}.")
-    misses = len(signs) - sum(bool(sign) for sign in signs)
+    misses = signs.count(False)
     return "reproduced" if misses == 0 else "partly" if misses == 1 else "not reproduced"
 
 
@@ -211,3 +178,37 @@ def machine_independent(verdicts: Iterable[Verdict]) -> list[str]:
     """List ``id verdict`` for the claims whose verdict holds on any machine (kinds I and T), for nbval to compare."""
     known = claims()
     return [f"{v.id:<12} {v.verdict}" for v in verdicts if known[v.id].kind in "IT"]
+
+
+def _plain(value: object) -> object:
+    """Take a number or truth value out of NumPy's or torch's scalar."""
+    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
+
+
+def _truth(value: object) -> bool:
+    plain = _plain(value)
+    if not isinstance(plain, bool):
+        shown = " ".join(repr(value).split())[:60]
+        raise LedgerError(f"{shown} is not True or False: what is not a truth value decides nothing.")
+    return plain
+
+
+def _number(whose: str, name: str, value: object) -> float:
+    plain = _plain(value)
+    if isinstance(plain, bool) or not isinstance(plain, Real) or math.isnan(plain):
+        shown = " ".join(repr(value).split())[:60]
+        raise LedgerError(f"{whose}: {name} = {shown} is not a number, so it decides nothing.")
+    return float(plain)
+
+
+def _listed(claim_id: str, name: str, pair: Sequence) -> Sequence:
+    if isinstance(pair, str) or not hasattr(pair, "__len__") or len(pair) != 2:
+        raise LedgerError(f"claim {claim_id}: {name} {pair!r} must be two numbers, from low to high.")
+    return pair
+
+
+def _counts(claim_id: str, name: str, values: Sequence, least: int) -> tuple[int, ...]:
+    found = [_number(claim_id, name, value) for value in values]
+    if not all(math.isfinite(value) and value == int(value) and value >= least for value in found):
+        raise LedgerError(f"claim {claim_id}: {name} = {values} must be whole and at least {least}.")
+    return tuple(int(value) for value in found)

@@ -111,14 +111,18 @@ def paired_summary(a: Numbers, b: Numbers, generator: torch.Generator, confidenc
     (2.0, 2.0, 3)
 
     Raises:
-        ValueError: if the lengths differ, there are fewer than two pairs, or a value is not finite.
+        ValueError: if the lengths differ, there are fewer than two pairs, a value or a difference is not finite, or the
+            confidence is no share.
     """
     a, b = _vector(a, "a", 2), _vector(b, "b", 2)
     if len(a) != len(b):
         raise ValueError(f"b: {len(b)} values beside {len(a)} of a; they are to be pairs")
-    if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        raise ValueError("a, b: not all values are finite; leave out or rank diverged runs first")
-    differences = a - b
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence: {confidence!r} is not between 0 and 1")
+    with np.errstate(over="ignore", invalid="ignore"):
+        differences = a - b
+    if not np.isfinite(differences).all():
+        raise ValueError("a, b: not all differences are finite; leave out or rank diverged runs first")
     seed = torch.randint(2**62, (), generator=generator).item()
     interval = scipy.stats.bootstrap(
         (differences,),
@@ -150,17 +154,21 @@ def equivalence_p_value(differences: Numbers, margin: float) -> float:
     """P value of two one-sided t tests: chance of so small a mean difference if the true one reached +-margin.
 
     A small value speaks for equivalence within +-margin; a large one for nothing, where overlapping intervals would
-    reward scatter.
+    reward scatter. Differences without scatter are within the margin (0) or not (1).
 
     >>> equivalence_p_value([0.1, -0.2, 0.05, 0.0, 0.1], margin=1.0) < 0.001
     True
 
     Raises:
-        ValueError: if margin is not positive, or there are fewer than two finite differences.
+        ValueError: if margin is not positive and finite, there are fewer than two differences, or one is not finite.
     """
     differences = _vector(differences, "differences", 2)
-    if not margin > 0:
-        raise ValueError(f"margin: {margin!r} is not positive")
+    if not 0 < margin < np.inf:
+        raise ValueError(f"margin: {margin!r} is not positive and finite")
+    if not np.isfinite(differences).all():
+        raise ValueError("differences: not all are finite; leave out or rank diverged runs first")
+    if np.ptp(differences) == 0:  # the t statistic would be x / 0
+        return 0.0 if abs(differences[0]) < margin else 1.0
     above = scipy.stats.ttest_1samp(differences, -margin, alternative="greater").pvalue
     below = scipy.stats.ttest_1samp(differences, margin, alternative="less").pvalue
     return float(max(above, below))
@@ -174,7 +182,8 @@ def log_log_slope(x: Numbers, y: Numbers) -> PowerLaw:
     (-1.0, 1.0)
 
     Raises:
-        ValueError: if the lengths differ, there are fewer than three points, or a value is not positive and finite.
+        ValueError: if the lengths differ, there are fewer than three points, a value is not positive and finite, or all
+            x are one.
     """
     x, y = _vector(x, "x", 3), _vector(y, "y", 3)
     if len(x) != len(y):
@@ -182,6 +191,8 @@ def log_log_slope(x: Numbers, y: Numbers) -> PowerLaw:
     for name, values in (("x", x), ("y", y)):
         if not ((values > 0) & np.isfinite(values)).all():
             raise ValueError(f"{name}: a value is not positive and finite, so it has no logarithm")
+    if np.ptp(np.log(x)) == 0:
+        raise ValueError("x: all values are one, so there is no slope")
     line = scipy.stats.linregress(np.log(x), np.log(y))
     return PowerLaw(float(line.slope), float(line.stderr), float(line.intercept), float(line.rvalue**2))
 
@@ -209,7 +220,11 @@ def holm(p_values: Numbers) -> np.ndarray:
 def _vector(values: Numbers, name: str, least: int) -> np.ndarray:
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu()
-    vector = np.asarray(values, dtype=np.float64)
+        values = values.double() if values.is_floating_point() else values  # NumPy has no bfloat16
+    found = np.asarray(values)
+    if found.size and found.dtype.kind not in "iuf":  # text and complex numbers would be converted, True be 1
+        raise ValueError(f"{name}: {' '.join(str(values).split())[:60]} is not a list of real numbers")
+    vector = found.astype(np.float64)
     if vector.ndim != 1 or len(vector) < least:
         raise ValueError(f"{name}: shape {vector.shape} is not a list of at least {least} numbers")
     if np.isnan(vector).any():

@@ -34,7 +34,8 @@ def verdicts_in(notebook: dict) -> list[Verdict]:
         rows = entry.get("verdicts", [])
         for row in rows if isinstance(rows, list) else [rows]:
             try:
-                verdict = Verdict(**{**row, "interval": tuple(row["interval"]) if row.get("interval") else None})
+                pairs = {name: tuple(row[name]) if row.get(name) else None for name in ("interval", "settings")}
+                verdict = Verdict(**{**row, **pairs})
                 _refuse_malformed(verdict)
             except (TypeError, ValueError, AttributeError) as error:
                 raise LedgerError(f"{str(row)[:80]!r} is not a verdict ({error}).") from None
@@ -47,9 +48,14 @@ def _refuse_malformed(verdict: Verdict) -> None:
         raise ValueError("id, measured and data must be texts")
     if verdict.verdict not in VERDICTS or verdict.scale not in SCALES:
         raise ValueError(f"{verdict.verdict!r} at scale {verdict.scale!r} is none")
-    numbers = [x for x in (verdict.statistic, verdict.seeds, *(verdict.interval or ())) if x is not None]
-    if not all(isinstance(x, int | float) for x in numbers) or len(verdict.interval or (0, 0)) != 2:
-        raise ValueError("statistic and seeds must be numbers, interval two of them")
+    pairs = [pair for pair in (verdict.interval, verdict.settings) if pair is not None]
+    numbers = [x for x in (verdict.statistic, verdict.seeds, *sum(pairs, ())) if x is not None]
+    if not all(_is_number(x) for x in numbers) or not all(len(pair) == 2 for pair in pairs):
+        raise ValueError("statistic and seeds must be numbers, interval and settings two of them")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
 
 
 def _listed(value: float | tuple[float, ...]) -> tuple[float, ...]:
