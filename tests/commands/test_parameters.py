@@ -204,3 +204,21 @@ def test_kinds_are_described_for_people():
     types = SimpleNamespace(integer="int", real="float", boolean="bool", text="str", dataset="str", device="str")
     assert all(getattr(parameters, name)().type == kind for name, kind in vars(types).items())
     assert re.match("one of digits, ", parameters.dataset().description)
+
+
+def test_a_list_may_ask_for_no_entry_twice_and_for_few():
+    kind = parameters.list_of(parameters.real(above=0), distinct=True, at_most=2)
+    assert kind.coerce("[0.1, 3]") == [0.1, 3.0]
+    for value, reason in (("[5, 5.0]", "5.0 is there twice"), ("[1, 2, 3]", "3 entries"), ("[]", "0 entries")):
+        with pytest.raises(ParameterError, match=reason):
+            parameters.usable("rates", value, kind)
+
+
+def test_a_limit_may_lie_in_other_parameters_or_in_the_data():
+    data = parameters.loaded("digits", size=32)
+    images = len(data.train_labels)
+    parameters.require(images <= len(data.train_labels), "images", images, "few")
+    with pytest.raises(ParameterError, match=r"^images = 60000 cannot be used: it must be at most \d+\.$"):
+        parameters.require(images >= 60000, "images", 60000, f"at most {images}")
+    with pytest.raises(ParameterError, match=r"^dataset = 'folder:/nowhere' cannot be used: "):
+        parameters.loaded("folder:/nowhere")

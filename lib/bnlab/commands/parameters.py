@@ -7,12 +7,30 @@ The ``bnlab`` command executes that same cell before it starts a kernel, so both
 """
 
 import ast
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable
 
-from bnlab.literals import literal, nearest, number_in
+from bnlab.commands.kinds import Kind, boolean, choice, dataset, device, integer, list_of, real, text
+from bnlab.literals import nearest
+
+__all__ = [
+    "INJECTED",
+    "Kind",
+    "ParameterError",
+    "boolean",
+    "check",
+    "choice",
+    "dataset",
+    "device",
+    "injected_names",
+    "integer",
+    "list_of",
+    "loaded",
+    "real",
+    "require",
+    "text",
+    "unknown",
+    "usable",
+]
 
 # papermill writes this line on top of the cell it injects; it is how a foreign name is told from a chapter's own.
 INJECTED = "# Parameters"
@@ -25,152 +43,6 @@ class ParameterError(ValueError):
     def _render_traceback_(self):
         # IPython calls this: a reader who mistypes a parameter needs the line, not forty lines of stack.
         return [f"ParameterError: {self}"]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What a parameter may be: a type for people, and the function that turns what arrived into a plain value.
-
-    ``coerce`` raises ValueError with the reason when it cannot.
-    """
-
-    description: str
-    type: str
-    coerce: Callable[[object], object]
-
-
-def integer(low: int | None = None, high: int | None = None) -> Kind:
-    """Describe a whole number with low <= value <= high.
-
-    >>> integer(1).coerce("3")
-    3
-    """
-
-    def coerce(value: object) -> int:
-        number = number_in(value)
-        if number != int(number):
-            raise ValueError("not a whole number")
-        _within(number, low, high)
-        return int(number)  # never by way of a float, which has 53 bits
-
-    return Kind(f"a whole number{_range(low, high)}", "int", coerce)
-
-
-def real(low: float | None = None, high: float | None = None, *, above: float | None = None) -> Kind:
-    """Describe a finite real number with low <= value <= high, or value > above.
-
-    >>> real(above=0).coerce("1e-3")
-    0.001
-    """
-
-    def coerce(value: object) -> float:
-        number = number_in(value)
-        _within(number, low, high, above)
-        return float(number)
-
-    return Kind(f"a number{_range(low, high, above)}", "float", coerce)
-
-
-def boolean() -> Kind:
-    """Describe a truth value: True or False, also written true, false, yes, no, 1, 0.
-
-    >>> boolean().coerce("false")
-    False
-    """
-
-    def coerce(value: object) -> bool:
-        word = value.strip().lower() if isinstance(value, str) else str(int(value)) if isinstance(value, int) else ""
-        if word in ("true", "yes", "1"):
-            return True
-        if word in ("false", "no", "0"):
-            return False
-        raise ValueError("neither true nor false")
-
-    return Kind("true or false", "bool", coerce)
-
-
-def choice(*options: str) -> Kind:
-    """Describe one of a few names.
-
-    >>> choice("batch", "none").coerce("none")
-    'none'
-    """
-
-    def coerce(value: object) -> str:
-        if value in options:
-            return str(value)
-        near = nearest(str(value), options)
-        raise ValueError(f"did you mean {near!r}?" if near else "no such choice")
-
-    return Kind("one of " + ", ".join(options), "str", coerce)
-
-
-def text() -> Kind:
-    """Describe any non-empty string.
-
-    >>> text().coerce("photographs")
-    'photographs'
-    """
-
-    def coerce(value: object) -> str:
-        if not isinstance(value, str) or not value.strip():
-            raise ValueError("not a non-empty text")
-        return value
-
-    return Kind("a text", "str", coerce)
-
-
-def list_of(item: Kind, *, at_least: int = 1) -> Kind:
-    """Describe a list whose every entry is of one kind; a single value counts as a list of one.
-
-    >>> list_of(real(above=0)).coerce("[0.1, 3]")
-    [0.1, 3.0]
-    """
-
-    def coerce(value: object) -> list:
-        value = literal(value)
-        values = list(value) if isinstance(value, list | tuple) else [value]
-        if len(values) < at_least:
-            raise ValueError(f"{len(values)} entries")
-        return [item.coerce(entry) for entry in values]
-
-    return Kind(f"a list of at least {at_least}, each {item.description}", "list", coerce)
-
-
-def dataset() -> Kind:
-    """Describe a data set that `bnlab.datasets.load` knows, or ``folder:PATH`` of a folder that is there.
-
-    A relative PATH is given back absolute: the kernel of a chapter works in another folder than the reader does.
-    """
-    from bnlab.datasets import NAMES, DatasetError  # late: a chapter without data must not need the data floor
-    from bnlab.datasets.roots import data_root
-
-    def coerce(value: object) -> str:
-        if not isinstance(value, str) or not value.startswith("folder:"):
-            return choice(*NAMES).coerce(value)
-        given = value.removeprefix("folder:").strip()
-        with suppress(OSError, RuntimeError, DatasetError):  # RuntimeError: ~ of a user that is not there
-            for base in (Path.cwd(), data_root()) if given else ():
-                if (path := base / Path(given).expanduser()).is_dir():
-                    return f"folder:{path.resolve()}"
-        raise ValueError("no such folder")
-
-    return Kind("one of " + ", ".join(NAMES) + " or folder:PATH", "str", coerce)
-
-
-def device() -> Kind:
-    """Describe where tensors live: auto (CUDA where there is one), cpu or cuda; the answer is cpu or cuda."""
-
-    def coerce(value: object) -> str:
-        import torch  # late: refusing a misspelt name needs no torch
-
-        value = choice("auto", "cpu", "cuda").coerce(value)
-        available = torch.cuda.is_available()
-        if value == "cuda" and not available:
-            raise ValueError("this machine's torch sees no CUDA device")
-        return ("cuda" if available else "cpu") if value == "auto" else value
-
-    return Kind("auto, cpu, or cuda where there is one", "str", coerce)
 
 
 def check(namespace: dict, **kinds: Kind) -> dict[str, object]:
@@ -194,6 +66,34 @@ def check(namespace: dict, **kinds: Kind) -> dict[str, object]:
     return {name: usable(name, namespace[name], kind) for name, kind in kinds.items()}
 
 
+def require(holds: object, name: str, value: object, right: str) -> None:
+    """Refuse a value for a reason that lies in other parameters or in the data; for the check cell, after `check`.
+
+    >>> require(3 <= 2, "images", 3, "at most 2, all that there are")
+    Traceback (most recent call last):
+    bnlab.commands.parameters.ParameterError: images = 3 cannot be used: it must be at most 2, all that there are.
+
+    Raises:
+        ParameterError: ``holds`` is false; the line says ``right``, what the value must be.
+    """
+    if not holds:
+        raise ParameterError(f"{name} = {_shown(value)} cannot be used: it must be {right}.")
+
+
+def loaded(name: str, **options):
+    """Load the data set that a chapter was given, so that its check cell can hold other parameters against it.
+
+    Raises:
+        ParameterError: it cannot be loaded; the line says why.
+    """
+    from bnlab import datasets  # late, as in `dataset`
+
+    try:
+        return datasets.load(name, **options)
+    except datasets.DatasetError as error:
+        raise ParameterError(f"dataset = {_shown(name)} cannot be used: {error}") from None
+
+
 def unknown(name: str, known: Iterable[str], whose: str = "This chapter") -> ParameterError:
     """Build the refusal of a parameter that is not there, with the nearest one that is."""
     near, shown = nearest(name, known), name if name.isidentifier() else repr(name)
@@ -210,10 +110,14 @@ def usable(name: str, value: object, kind: Kind) -> object:
     try:
         return kind.coerce(value)
     except ValueError as reason:
-        shown = repr(value)
-        if len(shown) > LONGEST_SHOWN:
-            shown = f"{shown[:LONGEST_SHOWN]}... ({len(shown)} characters)"
-        raise ParameterError(f"{name} = {shown} cannot be used ({reason}): it must be {kind.description}.") from None
+        raise ParameterError(
+            f"{name} = {_shown(value)} cannot be used ({reason}): it must be {kind.description}."
+        ) from None
+
+
+def _shown(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}... ({len(shown)} characters)"
 
 
 def injected_names(cells: list[str]) -> list[str]:
@@ -232,18 +136,3 @@ def injected_names(cells: list[str]) -> list[str]:
         for target in node.targets
         if isinstance(target, ast.Name)
     ]
-
-
-def _within(number: float, low: float | None, high: float | None, above: float | None = None) -> None:
-    if low is not None and number < low:
-        raise ValueError(f"below {low}")
-    if high is not None and number > high:
-        raise ValueError(f"above {high}")
-    if above is not None and number <= above:
-        raise ValueError(f"not above {above}")
-
-
-def _range(low: float | None, high: float | None, above: float | None = None) -> str:
-    bounds = (("above", above), ("at least", low), ("at most", high))
-    words = [f"{word} {bound}" for word, bound in bounds if bound is not None]
-    return ", " + " and ".join(words) if words else ""
