@@ -12,11 +12,13 @@ else
 TORCH_FIRST = :
 endif
 
+CONSTRAINTS := -c constraints.txt
+
 # What the pages are made of: make test and make serve build again only when one of these changed.
 SOURCES := _config.yml _toc.yml requirements.txt $(shell find book lib data/recorded -type f \
   -not -path '*/__pycache__/*' -not -path '*.egg-info/*' -not -path '*/.*' 2>/dev/null)
 
-.PHONY: book test serve bench record outputs clean
+.PHONY: book test serve bench record outputs constraints clean
 
 book: .venv/installed  ## execute the chapters, build the pages
 	@$(BIN)/jupyter-book build --all -W --keep-going --quiet .
@@ -45,15 +47,20 @@ record: .venv/installed  ## the full-scale runs (hours for some chapters); resum
 outputs: .venv/installed  ## re-execute the notebooks and keep their checked outputs and times, for committing
 	$(BIN)/python tools/refresh_outputs.py
 
+constraints:  ## resolve requirements.txt anew (delete .venv first) and write down what came along
+	@$(MAKE) --no-print-directory .venv/installed CONSTRAINTS=
+	@{ grep '^#' constraints.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu//'; } >constraints.new
+	@mv constraints.new constraints.txt
+
 clean:  ## remove what can be made again; recorded results and downloads stay
 	rm -rf _build .venv runs .pytest_cache .ruff_cache
 
-.venv/installed: requirements.txt pyproject.toml
+.venv/installed: requirements.txt constraints.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "No $(PYTHON) here: install Python 3.11 or newer, or call make with PYTHON=/path/to/python3."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11: install Python 3.11 or newer, or call make with PYTHON=/path/to/python3."; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) has no venv module: install it (Debian and Ubuntu: apt install python3-venv)."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Setting up .venv (once; some minutes) ..."
 	@$(TORCH_FIRST)
-	@$(BIN)/pip install --quiet -r requirements.txt
+	@$(BIN)/pip install --quiet -r requirements.txt $(CONSTRAINTS)
 	@touch $@
