@@ -1,8 +1,10 @@
 """What the book asks of its build beyond Jupyter Book, so that ``make book`` and plain ``jupyter-book build .`` agree.
 
 * jupyter-cache looks at a notebook's cells, not at what they import: when the library, recorded results, claims,
-  requirements or data change, the cache is dropped and every page is read again.
+  requirements or data change, the cache is dropped and every page is read again. Two stamps say what was built of
+  what: the cache's, written when it is emptied, and the pages', written last of all, when the build has succeeded.
 * The chapters that the cache lacks are executed side by side, one process a core, before Sphinx reads them one by one.
+* One build at a time: a second one waits for the first.
 * The build fails if a claim of an existing chapter has no verdict.
 * Recorded tables are copied beside the pages, so that readers can download them.
 * The scripts of sphinx-thebe, which Jupyter Book always loads, are left out: they name a host of the network, and they
@@ -10,25 +12,22 @@
 """
 
 import hashlib
-import inspect
+import multiprocessing
 import os
-import pkgutil
 import shutil
-from importlib import import_module
+import time
 from pathlib import Path
 
 import nbformat
-from docutils import nodes
+from filelock import FileLock, Timeout
 from jupyter_cache import get_cache
-from jupyter_cache.executors import load_executor
+from jupyter_cache.cache.db import NbProjectRecord
+from jupyter_cache.executors.basic import ExecutionWorkerLocalMProc, ProcessData
 from sphinx.errors import ExtensionError
-from sphinx.util import logging
-from sphinx.util.docutils import SphinxDirective
 
 import bnlab
 from bnlab.claims import book, verdicts
 
-LOG = logging.getLogger(__name__)
 LEDGER = "book/ledger"
 WATCHED = ("lib", "data", "book/claims.yml", "book/presets", "requirements.txt")
 
@@ -40,52 +39,110 @@ def fingerprint(root: Path) -> str:
         place = root / top
         files = sorted(place.rglob("*")) if place.is_dir() else [place]
         for path in files:
-            if not path.is_file() or "__pycache__" in path.parts or "egg-info" in path.as_posix():
+            below = path.relative_to(root)
+            # Hidden: the parts of a recording under way, which no page shows.
+            if any(part.startswith(".") or part == "__pycache__" or "egg-info" in part for part in below.parts):
                 continue
-            digest.update(path.relative_to(root).as_posix().encode() + b"\0")
+            if not path.is_file():
+                continue
+            digest.update(below.as_posix().encode() + b"\0")
             # Downloads can be gigabytes: their size and time will do, their content is checked when they are loaded.
             stat = path.stat()
-            downloaded = "downloads" in path.parts
+            downloaded = "downloads" in below.parts
             digest.update(f"{stat.st_size} {stat.st_mtime_ns}".encode() if downloaded else path.read_bytes())
     return digest.hexdigest()
 
 
+def wait_for_other_builds(app) -> None:
+    """Hold the build's lock from here to the end of the process; the system gives it up for one that is killed."""
+    place = Path(app.outdir).parent
+    place.mkdir(parents=True, exist_ok=True)
+    app.bnlab_lock = FileLock(place / ".bnlab-lock")
+    try:
+        app.bnlab_lock.acquire(timeout=0)
+    except Timeout:
+        print("another build of this book is under way: waiting for it.", flush=True)
+        app.bnlab_lock.acquire()
+
+
 def prepare_cache(app) -> None:
-    """Drop a stale cache, then execute in parallel what is not in it."""
+    """Drop a stale cache, then execute in parallel what is not in it.
+
+    Raises:
+        ExtensionError: a cell failed, or the library changed while chapters were executed.
+    """
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # two threads collapse when two chapters run at once
         os.environ.setdefault(variable, "1")
-    root = Path(app.srcdir)
+    root, now = Path(app.srcdir), fingerprint(Path(app.srcdir))
     cache_path = Path(app.env.mystnb_config.execution_cache_path)
-    stamp = cache_path.parent / ".bnlab-fingerprint"
-    now = fingerprint(root)
-    app.bnlab_stale = not stamp.is_file() or stamp.read_text() != now
-    if app.bnlab_stale:
+    stamp = cache_path.parent / ".bnlab-cache-of"
+    if not stamp.is_file() or stamp.read_text() != now:
         shutil.rmtree(cache_path, ignore_errors=True)
         stamp.parent.mkdir(parents=True, exist_ok=True)
         stamp.write_text(now)
+    app.bnlab_fingerprint, app.bnlab_pages_stamp = now, cache_path.parent / ".bnlab-pages-of"
+    pages = app.bnlab_pages_stamp
+    app.bnlab_stale = not pages.is_file() or pages.read_text() != now
+    if app.bnlab_stale:
+        pages.unlink(missing_ok=True)  # until this build has succeeded, no page is known to be right
     execute_missing(app, cache_path)
+    if fingerprint(root) != now:
+        stamp.unlink()
+        raise ExtensionError("the library, the data or the claims changed during the build: build again.")
     keep_executed(app, cache_path)
 
 
+def stamp_pages(app, error) -> None:
+    """Say, last of all, what the pages were built of."""
+    if not error and app.builder.format == "html":
+        app.bnlab_pages_stamp.write_text(app.bnlab_fingerprint)
+
+
+class Worker(ExecutionWorkerLocalMProc):
+    """Execute one chapter in a process of its own, and say so."""
+
+    def __call__(self, data: ProcessData) -> tuple[str, float]:
+        """Execute and cache; give the notebook's name and the seconds it took."""
+        name, started = Path(data.uri).stem, time.monotonic()
+        print(f"  executing {name}", flush=True)
+        super().__call__(data)
+        return name, time.monotonic() - started
+
+    @staticmethod
+    def execute(project_nb, data: ProcessData):
+        """Execute; a result whose build was killed meanwhile may be of an older library, and is thrown away."""
+        parent = os.getppid()
+        result = ExecutionWorkerLocalMProc.execute(project_nb, data)
+        if os.getppid() != parent:
+            raise RuntimeError("the build was stopped")
+        return result
+
+
 def execute_missing(app, cache_path: Path) -> None:
-    """Execute the chapters that the cache does not hold, side by side.
+    """Execute the chapters that the cache does not hold, side by side, the longest first.
 
     Raises:
         ExtensionError: a cell failed; the message ends with its traceback.
     """
     cache = get_cache(str(cache_path))
     waiting = []
-    for chapter in book.chapters(Path(app.srcdir)):
+    for chapter in sorted(book.chapters(Path(app.srcdir)), key=lambda chapter: -(chapter.seconds or 0)):
         record = cache.add_nb_to_project(str(chapter.path))
         try:
             cache.match_cache_file(str(chapter.path))
         except KeyError:
+            NbProjectRecord.remove_tracebacks([record.pk], cache.db)
             waiting.append(record)
     if not waiting:
         return
-    LOG.info(f"executing {len(waiting)} chapters side by side ...")
-    executor = load_executor("local-parallel", cache)
-    executor.run_and_cache(filter_pks=[record.pk for record in waiting], timeout=600)
+    names = [Path(record.uri).stem for record in waiting]
+    print(f"{len(names)} chapters to execute: {', '.join(name[:2] for name in names)}", flush=True)
+    jobs = [ProcessData(record.pk, record.uri, cache, 600, False) for record in waiting]
+    with multiprocessing.Pool(min(os.cpu_count() or 1, len(jobs))) as pool:
+        for name, seconds in pool.imap_unordered(Worker(), jobs):
+            names.remove(name)
+            left = f"left: {', '.join(other[:2] for other in sorted(names))}" if names else "all done"
+            print(f"  {name}: {seconds:.0f} s; {left}", flush=True)
     for record in waiting:
         if error := cache.get_project_record(record.pk).traceback:
             raise ExtensionError(f"{record.uri} failed:\n{error}")
@@ -142,43 +199,14 @@ def recorded_name(name: str) -> str:
     return name.split(".")[0] + ".csv.gz" if name.endswith(".csv.gz") else name
 
 
-class ApiReference(SphinxDirective):
-    """List every public function and class of a library package, with its docstring as written."""
-
-    def run(self) -> list[nodes.Node]:
-        """Build one section a module."""
-        names = [m.name for m in pkgutil.walk_packages(bnlab.__path__, "bnlab.") if not m.name.endswith("__main__")]
-        return [self.module_section(import_module(name)) for name in names]
-
-    def module_section(self, module) -> nodes.section:
-        """Describe a module: its first line, then its public members."""
-        section = nodes.section(ids=[nodes.make_id(module.__name__)])
-        section += nodes.title("", module.__name__)
-        if doc := inspect.getdoc(module):
-            section += nodes.paragraph("", doc.split("\n\n")[0].replace("\n", " "))
-        for name, member in vars(module).items():
-            ours = getattr(member, "__module__", None) == module.__name__ and not name.startswith("_")
-            if ours and (inspect.isfunction(member) or inspect.isclass(member)):
-                section += self.member(name, member)
-        return section
-
-    def member(self, name: str, member) -> nodes.literal_block:
-        """Show a signature and a docstring, monospaced as in the source."""
-        exception = inspect.isclass(member) and issubclass(member, Exception)  # inherits no signature from C
-        call = "" if exception else str(inspect.signature(member))
-        text = f"{name}{call}\n\n{inspect.getdoc(member) or ''}"
-        block = nodes.literal_block(text, text)
-        block["language"] = "text"
-        return block
-
-
 def setup(app) -> dict:
     """Connect to Sphinx; after myst-nb (priority 500) has made its configuration."""
-    app.add_directive("bnlab-api", ApiReference)
+    wait_for_other_builds(app)
     app.set_html_assets_policy("always")  # the ledger's formulas stand in computed HTML, which Sphinx does not see
     app.connect("builder-inited", prepare_cache, priority=600)
     app.connect("env-get-outdated", outdated)
     app.connect("env-updated", refuse_missing_verdicts)
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("build-finished", copy_recorded)
+    app.connect("build-finished", stamp_pages, priority=999)
     return {"version": bnlab.__version__, "parallel_read_safe": False, "parallel_write_safe": True}
