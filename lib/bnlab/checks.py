@@ -113,9 +113,7 @@ def tensor(
     if value.dtype in HALF and not half:
         raise ValueError(f"{name}: {value.dtype} overflows at half precision; convert it first, as with {name}.float()")
     if value.dtype not in WIDE + HALF:
-        raise ValueError(
-            f"{name}: {value.dtype} is no real floating-point dtype; convert it, as with {name}.float()"
-        )
+        raise ValueError(f"{name}: {value.dtype} is no real floating-point dtype; convert it, as with {name}.float()")
     allowed = (ndim,) if isinstance(ndim, int) else ndim
     if (allowed is not None and value.ndim not in allowed) or value.numel() == 0:
         right = shape or "(...)"
