@@ -106,6 +106,46 @@ def test_every_format(tree, root, suffix, kind):
     assert load(tree, root).train_images.shape[0] == 9
 
 
+EXIF_ORIENTATION = 0x0112
+SHOWN = {  # what a viewer does with the pixels as they are stored, by orientation
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: a.transpose(1, 0, 2)[:, ::-1],
+    7: lambda a: a.transpose(1, 0, 2)[::-1, ::-1],
+    8: lambda a: a.transpose(1, 0, 2)[::-1],
+}
+
+
+@pytest.mark.parametrize("orientation", SHOWN)
+def test_images_stand_as_their_exif_orientation_says(tree, root, orientation):
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = orientation
+    save(tree / "train" / "cat" / "0.png", pixels(5), exif=exif)
+    shown = load(tree, root).train_images[0].permute(1, 2, 0).numpy()
+    np.testing.assert_array_equal(shown, SHOWN[orientation](pixels(5)))
+
+
+def test_what_is_transparent_shows_white_and_not_what_hides_behind_it(tree, root):
+    rgba = np.concatenate([pixels(6), np.full((32, 32, 1), 255, np.uint8)], axis=2)
+    rgba[:8, :, 3], rgba[8:16, :, 3] = 0, 51  # a fifth of 255
+    save(tree / "train" / "cat" / "0.png", rgba)
+    shown = load(tree, root).train_images[0].permute(1, 2, 0).numpy().astype(float)
+    assert (shown[:8] == 255).all()
+    np.testing.assert_allclose(shown[8:16], 0.2 * pixels(6)[8:16] + 0.8 * 255, atol=1)
+    np.testing.assert_array_equal(shown[16:], pixels(6)[16:])
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGB"])
+def test_a_colour_that_is_declared_transparent_shows_white(tree, root, mode):
+    image = Image.new(mode, (32, 32), 0 if mode != "RGB" else (0, 0, 0))
+    image.save(tree / "train" / "cat" / "0.png", transparency=0 if mode != "RGB" else (0, 0, 0))
+    assert (load(tree, root).train_images[0] == 255).all()
+    assert (load(tree, root, channels=1).train_images[0] == 255).all()
+
+
 def test_not_square_images_are_resized(tree, root):
     save(tree / "train" / "cat" / "wide.png", pixels(1, height=10, width=70))
     assert load(tree, root).train_images.shape == (9, 3, 32, 32)
@@ -308,11 +348,21 @@ def test_a_changed_tree_or_format_is_decoded_again(tree, root, monkeypatch):
     decoded = count_decoded(monkeypatch)
     before = load(tree, root).checksum
     save(tree / "train" / "cat" / "0.png", pixels(55))
-    os.utime(tree / "train" / "cat" / "0.png", ns=(1, 1))
     assert load(tree, root).checksum != before
     load(tree, root, size=16)
     load(tree, root, size=16, channels=1)
     assert decoded == [12, 12, 12, 12]
+
+
+def test_other_contents_of_the_same_length_and_time_are_seen(tree, root):
+    for name in ("0.bmp", "1.bmp"):
+        save(tree / "train" / "cat" / name, pixels(1))
+    before, file = load(tree, root).checksum, tree / "train" / "cat" / "0.bmp"
+    earlier = file.stat()
+    save(file, pixels(2))
+    os.utime(file, ns=(earlier.st_atime_ns, earlier.st_mtime_ns))
+    assert file.stat().st_size == earlier.st_size
+    assert load(tree, root).checksum != before
 
 
 @pytest.mark.parametrize("how", ["truncated", "flipped", "empty", "pickled", "another shape"])

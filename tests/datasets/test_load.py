@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +165,15 @@ def test_checksum_sees_one_changed_label(colourful):
     labels[0] = (labels[0] + 1) % 3
     parts = [(colourful.train_images, labels), (colourful.test_images, colourful.test_labels)]
     assert assemble("c", "C", *parts, ("a", "b", "c")).checksum != colourful.checksum
+
+
+def test_checksum_names_the_contents_of_a_copy_and_of_labels_changed_in_place(colourful):
+    thinned = replace(colourful, train_images=colourful.train_images[:, :, ::2, ::2])
+    assert thinned.checksum != colourful.checksum
+    relabelled = replace(colourful, train_labels=colourful.train_labels.clone())
+    assert relabelled.checksum == colourful.checksum
+    relabelled.train_labels[0] += 1
+    assert relabelled.checksum != colourful.checksum
 
 
 def test_constant_pixels_are_refused():

@@ -10,7 +10,14 @@ from torch.nn import functional
 from bnlab.layers.batchnorm import BatchNorm, batch_norm, batch_statistics, normalise
 from bnlab.layers.batchnorm_backward import backward, backward_as_printed
 
-SHAPES = {"2d": (7, 3), "4d": (4, 3, 5, 2), "one image": (1, 3, 4, 4), "two values": (2, 3)}
+SHAPES = {
+    "2d": (7, 3),
+    "3d": (6, 3, 4),
+    "4d": (4, 3, 5, 2),
+    "5d": (2, 3, 2, 3, 2),
+    "one image": (1, 3, 4, 4),
+    "two values": (2, 3),
+}
 any_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 
 
@@ -29,7 +36,9 @@ def drawn(shape):
 
 def torchs(channels, dims, **settings):
     """PyTorch's layer of the same dimension, float64."""
-    return (nn.BatchNorm1d if dims == 2 else nn.BatchNorm2d)(channels, dtype=torch.float64, **settings)
+    return {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}[dims](
+        channels, dtype=torch.float64, **settings
+    )
 
 
 def exact_statistics(values):
@@ -479,9 +488,9 @@ def test_bad_settings_are_refused_in_one_line(arguments, line):
     ("x", "line"),
     [
         (torch.zeros(3), r"shape \(3,\) is not \(B, C\)"),
-        (torch.zeros(3, 4, 5), r"shape \(3, 4, 5\) is not"),
+        (torch.zeros(3, 4, 1, 1, 1, 1), r"shape \(3, 4, 1, 1, 1, 1\) is not"),
         (torch.zeros(0, 4), r"shape \(0, 4\) is not"),
-        (torch.zeros(3, 4, dtype=torch.int64), "int64 is not a floating-point dtype"),
+        (torch.zeros(3, 4, dtype=torch.int64), "int64 is no real floating-point dtype"),
         (torch.zeros(3, 5), r"5 channels, but running_mean has shape \(4,\)"),
     ],
 )
@@ -497,6 +506,10 @@ def test_functions_refuse_shapes_that_do_not_match():
         batch_norm(x, torch.ones(5), torch.zeros(4))
     with pytest.raises(ValueError, match=r"beta has shape \(1, 4\)"):
         batch_norm(x, torch.ones(4), torch.zeros(1, 4))
+    with pytest.raises(ValueError, match=r"variance has shape \(1,\)"):
+        normalise(x, torch.ones(1))
+    with pytest.raises(ValueError, match="eps: -1 is not a finite number of at least 0"):
+        batch_norm(x, torch.ones(4), torch.zeros(4), eps=-1)
     for function in (backward, backward_as_printed):
         with pytest.raises(ValueError, match=r"grad: shape \(4, 3\) is not that of x"):
             function(x.T, x, torch.ones(4))

@@ -50,7 +50,7 @@ def test_no_gradient_passes_through_the_statistics():
 
 
 def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match="span = 'batch' is not one of channel, layer"):
+    with pytest.raises(ValueError, match=r"span: 'batch' is not one of 'channel', 'layer'"):
         ConstantGain(3, span="batch")
     with pytest.raises(ValueError, match=r"x: shape \(2, 4, 3, 3\) is not \(B, 3, H, W\)"):
         ConstantGain(3)(torch.zeros(2, 4, 3, 3))

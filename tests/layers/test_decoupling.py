@@ -169,3 +169,12 @@ def test_bad_input_is_refused_in_one_line(call, named):
     with pytest.raises(ValueError, match=named) as refusal:
         call()
     assert "\n" not in str(refusal.value)
+
+
+def test_an_offset_costs_no_digits_in_single_precision():
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randn(64, 5, generator=draw) + 1e6
+    w, gamma, beta = torch.randn(3, 5, generator=draw), torch.ones(3), torch.zeros(3)
+    z = x.double() @ w.double().T
+    exact = ((z - z.mean(0)) / z.std(0, correction=0)).float()
+    torch.testing.assert_close(decoupling.decoupled(x, w, gamma, beta), exact, rtol=1e-5, atol=1e-5)

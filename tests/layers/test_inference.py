@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import weight_norm as old_weight_norm
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from bnlab.layers.batchnorm import BatchNorm
@@ -136,7 +137,9 @@ def test_what_cannot_be_folded():
     assert "track_running_stats" in refusal(fold, conv, nn.BatchNorm2d(3, track_running_stats=False).eval())
     assert "ThresholdNorm" in refusal(fold, conv, ThresholdNorm(3, where="below").eval())  # depends on its mask
     assert "LayerNorm" in refusal(fold, conv, nn.LayerNorm(3))
-    assert "parametrised" in refusal(fold, nn.utils.parametrizations.weight_norm(nn.Linear(2, 3)), norm)
+    parametrizations = (nn.utils.parametrizations.weight_norm, nn.utils.parametrizations.spectral_norm)
+    for computed in (*parametrizations, old_weight_norm, nn.utils.spectral_norm):
+        assert "its weight is computed from other parameters" in refusal(fold, computed(nn.Linear(2, 3)), norm)
     tiny = nn.BatchNorm2d(3, eps=0.0).eval()
     tiny.running_var.fill_(1e-12)
     assert "float16" in refusal(fold, nn.Conv2d(2, 3, 3).half(), tiny)
@@ -157,6 +160,14 @@ def test_network_folds_and_stays():
     with_statistics(nested[0][1])
     found = fold_network(nested, [("0.0", "0.1")])
     torch.testing.assert_close(found(drawn(5, 2)), nested.eval()(drawn(5, 2)), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dims", [1, 3])
+def test_folds_in_one_and_three_dimensions(dims):
+    layer = (nn.Conv1d, nn.Conv3d)[dims // 2](2, 3, 3, stride=2, padding=1).double()
+    norm = with_statistics((nn.BatchNorm1d, nn.BatchNorm3d)[dims // 2](3).double())
+    x = drawn(4, 2, *(7,) * dims)
+    torch.testing.assert_close(fold(layer, norm.eval())(x), norm(layer(x)), rtol=1e-12, atol=1e-12)
 
 
 # Moving averages
@@ -204,3 +215,5 @@ def test_no_such_steps_or_shapes():
         assert "steps" in refusal(moving_average_weights, 0.9, steps)
     assert "start" in refusal(moving_average, drawn(5, 3), drawn(4), 0.9)
     assert "start" in refusal(moving_average, torch.tensor(1.0), torch.tensor(1.0), 0.9)
+    assert "batches: torch.int64" in refusal(moving_average, torch.ones(3).long(), torch.tensor(1.0), 0.9)
+    assert "batches: not all" in refusal(moving_average, torch.tensor([torch.nan]), torch.tensor(1.0), 0.9)

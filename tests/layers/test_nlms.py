@@ -1,5 +1,7 @@
 """The NLMS convolution: against explicit loops, padasip, and the plain convolution."""
 
+import copy
+
 import padasip
 import pytest
 import torch
@@ -102,16 +104,61 @@ def test_noise_has_the_announced_strength():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"norm": "l3"}, "norm = 'l3'"),
-        ({"span": "pixel"}, "span = 'pixel'"),
-        ({"noise": -1.0}, "noise = -1.0"),
+        ({"norm": "l3"}, "norm: 'l3' is not"),
+        ({"span": "pixel"}, "span: 'pixel' is not"),
+        ({"noise": -1.0}, r"noise: -1\.0 is not"),
         ({"noise": 1.0}, "noise needs a generator"),
-        ({"regulariser": float("nan")}, "regulariser = nan"),
+        ({"padding": "same"}, "padding: 'same' is not"),
+        ({"regulariser": float("nan")}, "regulariser: nan is not"),
     ],
 )
 def test_bad_arguments_are_named(arguments, words):
     with pytest.raises(ValueError, match=words):
         NlmsConv2d(1, 1, 3, **arguments)
+
+
+@pytest.mark.parametrize("norm", ["l2", "l1", "none"])
+def test_half_precision_and_autocast_give_the_gradient_of_single(norm):
+    """At 300 sigma the power of a patch passes 65504: in float16 it is inf, and its share of the update was 0."""
+    layer = NlmsConv2d(3, 2, 3, norm=norm)
+    x, probe = 300 * draw(2, 3, 5, 5).float(), draw(2, 2, 3, 3, purpose="probe").float()
+    expected = gradients(layer, x, probe)[1]
+    scale = expected.abs().max().item()
+    half = gradients(copy.deepcopy(layer).half(), x.half(), probe.half())[1]
+    torch.testing.assert_close(half.float(), expected, rtol=0, atol=1e-2 * scale)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(gradients(layer, x, probe)[1], expected)  # backward under autocast, too
+        narrow = gradients(layer, x.bfloat16(), probe)[1]
+    torch.testing.assert_close(narrow, expected, rtol=0, atol=2e-2 * scale)
+
+
+@pytest.mark.parametrize(
+    ("x", "line"),
+    [
+        (torch.ones(2, 3, 5, 5, dtype=torch.complex64), "x: torch.complex64 is no real"),
+        (torch.ones(2, 3, 5, 5, dtype=torch.int64), "x: torch.int64 is no real"),
+        (torch.ones(2, 3, 5, 5, dtype=torch.float64), "x: torch.float64 where the layer holds torch.float32"),
+        (torch.ones(2, 4, 5, 5), r"x: shape \(2, 4, 5, 5\) is not \(B, 3, H, W\)"),
+        (torch.ones(3, 5, 5), r"x: shape \(3, 5, 5\) is not \(B, 3, H, W\)"),
+    ],
+)
+def test_what_is_no_input_is_refused(x, line):
+    with pytest.raises(ValueError, match=line):
+        NlmsConv2d(3, 2, 3)(x)
+
+
+def test_functions_refuse_what_does_not_fit():
+    patches, errors = draw(2, 12, 5), draw(2, 2, 5, purpose="e")
+    rest = (3, "l2", "channel", 1e-3)
+    for call, line in (
+        (lambda: patch_power(patches.half(), 3), "patches: torch.float16 overflows at half precision"),
+        (lambda: patch_power(patches, 5), r"is not \(B, 5 \* Z, M\)"),
+        (lambda: nlms_gradient(patches, errors[:1], *rest), r"errors: \(1, 2, 5\)"),
+        (lambda: nlms_gradient(patches, errors.float(), *rest), "errors: .* torch.float32 beside"),
+        (lambda: nlms_gradient(patches, errors, 3, "l2", "channel", -1.0), r"regulariser: -1\.0 is not"),
+    ):
+        with pytest.raises(ValueError, match=line):
+            call()
 
 
 def test_power_of_a_whole_patch_is_the_sum_over_its_channels():

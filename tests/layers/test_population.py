@@ -131,6 +131,41 @@ def test_float32_network_gets_float64_sums():
     assert net.norm2.running_var.dtype == torch.float32
 
 
+class Features(nn.Module):
+    """A network of 1-, 2- or 3-d convolutions with an activation that works in place."""
+
+    def __init__(self, dims):
+        super().__init__()
+        convolution = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dims - 1]
+        norm = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)[dims - 1]
+        self.conv1, self.norm1 = convolution(2, 3, 3), norm(3)
+        self.conv2, self.norm2 = convolution(3, 4, 2), BatchNorm(4)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        return self.relu(self.norm2(self.conv2(self.relu(self.norm1(self.conv1(x))))))
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_networks_of_any_dimension_and_in_place_activations(dims):
+    net, x = Features(dims).double(), drawn(12, 2, *(6,) * dims)
+    found = exact_statistics(net, lambda: x.split(5))
+    net.eval()
+    over = [0, *range(2, dims + 2)]
+    first = net.conv1(x)
+    second = net.conv2(torch.relu(net.norm1(first)))
+    for name, meets in (("norm1", first), ("norm2", second)):
+        torch.testing.assert_close(found[name].mean, meets.mean(over), rtol=1e-12, atol=1e-14)
+        torch.testing.assert_close(net.get_submodule(name).running_var, meets.var(over), rtol=1e-12, atol=0)
+    averaged = averaged_statistics(Features(dims).double(), lambda: x.split(6))
+    assert averaged["norm1"].mean.isfinite().all()
+
+
+def test_a_variance_that_half_precision_cannot_hold():
+    net = nn.Sequential(nn.BatchNorm1d(2)).half()
+    assert "beyond its float16" in refusal(exact_statistics, net, lambda: [(400 * drawn(50, 2)).half()])
+
+
 def refusal(call, *arguments):
     with pytest.raises(ValueError) as raised:  # noqa: PT011
         call(*arguments)
@@ -146,6 +181,9 @@ def test_bad_statistics():
     assert "T of at least 1" in refusal(population_estimate, good[:0], good[:0], 4)
     assert "T of at least 2" in refusal(pooled_estimate, good[:1], good[:1])
     assert "two or more" in refusal(RunningMoments().population)
+    assert "means: not all entries are finite" in refusal(population_estimate, good * torch.nan, good, 4)
+    assert "variances: torch.int64" in refusal(pooled_estimate, good, good.long())
+    assert "variances: -1 is negative" in refusal(pooled_estimate, good, -good)
 
 
 @pytest.mark.parametrize("compute", [exact_statistics, averaged_statistics])

@@ -16,7 +16,7 @@ from bnlab.models.norms import NORMS
 from bnlab.randomness import generator
 from bnlab.sweeps import points as lenet_runs
 from bnlab.training.batched import train_batched
-from bnlab.training.train import Job, train
+from bnlab.training.train import Job, train_job
 
 STEPS, BATCH = 4, 16
 
@@ -50,27 +50,14 @@ def job(norm, seed=0, rate=0.1, device="cpu", dtype=torch.float64, **more):
     return Job(model, generator(seed, "order"), rate, other_learning_rate=0.1, **more)
 
 
-def alone(made, data, steps=STEPS, **settings):
-    return train(
-        made.model,
-        data,
-        learning_rate=made.learning_rate,
-        other_learning_rate=made.other_learning_rate,
-        rates=made.rates,
-        adjust=made.adjust,
-        measurements=made.measurements,
-        generator=made.generator,
-        steps=steps,
-        batch_size=BATCH,
-        record_at=range(steps + 1),
-        **settings,
-    )
+def alone(made, data, steps=STEPS):
+    return train_job(made, data, steps=steps, batch_size=BATCH, record_at=range(steps + 1))
 
 
-def assert_same(first, second, data, steps=STEPS, tolerance=1e-10, **settings):
+def assert_same(first, second, data, steps=STEPS, tolerance=1e-10):
     """Train copies of the same jobs one after another and together: same histories, parameters and buffers."""
-    single = [alone(made, data, steps, **settings) for made in first]
-    joint = train_batched(second, data, steps=steps, batch_size=BATCH, record_at=range(steps + 1), **settings)
+    single = [alone(made, data, steps) for made in first]
+    joint = train_batched(second, data, steps=steps, batch_size=BATCH, record_at=range(steps + 1))
     close = {"rtol": tolerance, "atol": tolerance, "equal_nan": True}
     for a, b, one, many in zip(single, joint, first, second, strict=True):
         assert a.diverged == b.diverged
@@ -160,11 +147,16 @@ def test_frozen_parameters_measurements_and_adjustments(digits):
     assert runs[2].history["mode"].eq(0).all()
 
 
-def test_momentum_and_weight_decay(digits):
+def test_each_network_has_its_own_momentum_and_weight_decay(digits):
     def made():
-        return [job("none"), job("batch", 1, 0.02)]
+        return [
+            job("none", momentum=0.9, weight_decay=0.01),
+            job("batch", 1, 0.02),
+            job("none", 1, momentum=0.5),
+            job("batch", 2, weight_decay=0.1),
+        ]
 
-    assert_same(made(), made(), digits, momentum=0.9, weight_decay=0.01)
+    assert_same(made(), made(), digits)
 
 
 @pytest.mark.parametrize("rate", [1e3, 1e200])
@@ -173,9 +165,9 @@ def test_a_network_that_diverges_is_taken_out_and_leaves_the_others_alone(rate, 
     norms = ("none", "batch", "batch_prior", "amplify", "suppress", "rms", "nlms_l2", "gain_channel")
 
     def made():
-        return [made for norm in norms for made in (job(norm, 1), job(norm, 2, rate))]
+        return [made for norm in norms for made in (job(norm, 1, momentum=0.5), job(norm, 2, rate, momentum=0.5))]
 
-    runs = assert_same(made(), made(), digits, steps=6, momentum=0.5)
+    runs = assert_same(made(), made(), digits, steps=6)
     assert not any(run.diverged for run in runs[::2])
     assert all(len(run.history) == 7 for run in runs[::2])
     assert runs[1].diverged
@@ -214,8 +206,10 @@ def test_refusals(digits):
         train_batched([], digits, steps=1, batch_size=4)
     with pytest.raises(ValueError, match="jobs: 2 must be at least one, each with a network of its own"):
         train_batched([one, one], digits, steps=1, batch_size=4)
-    with pytest.raises(ValueError, match="learning_rate = 0 must be a positive number"):
+    with pytest.raises(ValueError, match="learning_rate: 0 is not a finite number above 0"):
         train_batched([dataclasses.replace(one, learning_rate=0)], digits, steps=1, batch_size=4)
+    with pytest.raises(ValueError, match=r"momentum: -0\.1 is not a finite number of at least 0"):
+        train_batched([dataclasses.replace(one, momentum=-0.1)], digits, steps=1, batch_size=4)
     with pytest.raises(ValueError, match="batch_size=41 must be an integer of 1 to 40"):
         train_batched([one], digits, steps=1, batch_size=41)
     with pytest.raises(ValueError, match="models: Linear is not a LeNet"):

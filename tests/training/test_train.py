@@ -1,5 +1,6 @@
 """One training run against a hand-written loop, its records, its stopping, its refusals."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -109,8 +110,37 @@ def test_error_of_a_constant_network(digits):
 @pytest.mark.parametrize("name", ["learning_rate", "steps", "batch_size", "other_learning_rate"])
 def test_what_is_not_positive_is_refused(digits, name):
     arguments = {"learning_rate": 0.1, "steps": 1, "batch_size": 50, "other_learning_rate": 0.1, name: 0}
-    with pytest.raises(ValueError, match=f"{name} = 0 must be a positive number"):
+    with pytest.raises(ValueError, match=f"{name}: 0 is not a (finite number above 0|whole number of at least 1)"):
         training.train(network(), digits, generator=generator(0, "order"), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("learning_rate", float("nan")),
+        ("learning_rate", True),
+        ("momentum", -0.1),
+        ("weight_decay", float("inf")),
+        ("steps", 2.5),
+        ("batch_size", True),
+    ],
+)
+def test_what_is_no_number_of_its_kind_is_refused(digits, name, value):
+    arguments = {"learning_rate": 0.1, "steps": 1, "batch_size": 50, name: value}
+    with pytest.raises(ValueError, match=f"{name}: {value!r} is not a"):
+        training.train(network(), digits, generator=generator(0, "order"), **arguments)
+
+
+def test_numbers_of_numpy_are_numbers(digits):
+    def trained(real, whole):
+        model = network()
+        training.train(model, digits, learning_rate=real(0.5), other_learning_rate=real(0.25), momentum=real(0.5),
+                       weight_decay=real(0.125), rates={"3.bias": real(0.75)}, steps=whole(3), batch_size=whole(50),
+                       generator=generator(0, "order"))  # fmt: skip
+        return model.state_dict()
+
+    plain, scalars = trained(float, int), trained(np.float32, np.int64)
+    assert all(torch.equal(plain[name], scalars[name]) for name in plain)
 
 
 def test_rates_of_their_own_in_closed_form(digits):

@@ -8,6 +8,7 @@ scikit-learn and need no network.
 import difflib
 import os
 
+from bnlab.checks import is_whole
 from bnlab.datasets import downloads, embedded, folder
 from bnlab.datasets.base import Dataset, DatasetError
 from bnlab.datasets.roots import data_root
@@ -92,5 +93,5 @@ def check_name(name: str) -> str:
 
 
 def _check_choice(name, argument, value, choices, right):
-    if isinstance(value, bool) or not isinstance(value, int) or value not in choices:
+    if not is_whole(value) or value not in choices:
         raise DatasetError(f"{argument}={value!r} is not what {name!r} can give: it must be {right}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from bnlab.checks import is_whole
 from bnlab.datasets.splitting import stratified_sample
 from bnlab.randomness import generator as keyed_generator
 
@@ -28,8 +29,7 @@ class Dataset:
 
     Images are uint8 `(N, C, H, W)`, labels int64 `(N,)`. `mean` and `std` (float32, `(C,)`; the biased standard
     deviation) are those of the training pixels scaled to [0, 1], taken before any padding: MNIST padded to 32x32 is
-    normalised exactly as MNIST. `checksum` is the sha256 of the bytes of images and labels, the same on every device.
-    `title` names the data beside a number.
+    normalised exactly as MNIST. `title` names the data beside a number, `checksum` the very images and labels.
     """
 
     name: str
@@ -40,8 +40,15 @@ class Dataset:
     classes: tuple[str, ...]
     mean: Tensor
     std: Tensor
-    checksum: str
     title: str
+
+    @property
+    def checksum(self) -> str:
+        """The sha256 of the bytes of images and labels as they are now, the same on every device.
+
+        Computed when it is asked for: a copy with other images, or labels changed in place, has another one.
+        """
+        return checksum(self.train_images, self.train_labels, self.test_images, self.test_labels)
 
     def normalise(self, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Standardise uint8 images `(B, C, H, W)` by channel, (x / 255 - mean) / std, on the images' device.
@@ -95,7 +102,7 @@ class Dataset:
                 chosen = stratified_sample(labels.cpu(), wanted, draw).to(labels.device)
                 images, labels = images[chosen], labels[chosen]
             parts |= {f"{split}_images": images, f"{split}_labels": labels}
-        return replace(self, **parts, checksum=checksum(*parts.values()))
+        return replace(self, **parts)
 
     def _split(self, split):
         if split not in ("train", "test"):
@@ -114,10 +121,8 @@ def assemble(name, title, train, test, classes, device="cpu", pad: int = 0) -> D
         raise DatasetError(f"{name!r} cannot be normalised: the training pixels of a channel are all equal; check them")
     if pad:
         train, test = ((torch.nn.functional.pad(images, (pad,) * 4), labels) for images, labels in (train, test))
-    parts = [*train, *test]  # (N, C, H + 2 pad, W + 2 pad) and (N,), twice
-    digest = checksum(*parts)
-    parts = [on_device(part, device) for part in parts]
-    return Dataset(name, *parts, tuple(classes), on_device(mean, device), on_device(std, device), digest, title)
+    parts = [on_device(part, device) for part in (*train, *test)]  # (N, C, H + 2 pad, W + 2 pad) and (N,), twice
+    return Dataset(name, *parts, tuple(classes), on_device(mean, device), on_device(std, device), title)
 
 
 def pixel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -167,5 +172,5 @@ def require(module: str, package: str):
 
 
 def _check_count(argument: str, value: int, most: int, name: str, split: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+    if not is_whole(value) or not 1 <= value <= most:
         raise DatasetError(f"{argument}={value!r} must be an integer of 1 to {most}, the {split} images of {name!r}")

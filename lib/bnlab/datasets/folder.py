@@ -1,9 +1,10 @@
 """`folder:PATH`: a tree of image files, one folder a class, read as if a stranger had packed it.
 
 `PATH/train/<class>/` and `PATH/test/<class>/`, or `PATH/<class>/` alone, split 80/20 within each class by a fixed seed.
-Classes are the folder names in order; files beside the class folders are not looked at. Images are resized (bilinear,
-anti-aliased, without keeping the aspect ratio) to size x size. Decoded pixels are kept in the data root (`tree_cache`):
-60,000 JPEG files take ten seconds to decode.
+Classes are the folder names in order; files beside the class folders are not looked at. Images are turned upright as
+their EXIF orientation says, transparent ones laid on white, as a page shows both, then resized (bilinear, anti-aliased,
+without keeping the aspect ratio) to size x size. Decoded pixels are kept in the data root (`tree_cache`): 60,000 JPEG
+files take ten seconds to decode.
 """
 
 import os
@@ -52,7 +53,7 @@ def load_folder(name: str, root: Path, size: int, channels: int, device) -> Data
         tree = scan(_find(name, root))
         labelled = [*tree.train, *(tree.test or ())]
         files = [path for path, _ in labelled]
-        key = tree_cache.listing_checksum(tree.root, files, size, channels)
+        key = tree_cache.content_checksum(tree.root, files, size, channels)
     except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
         raise DatasetError(f"{name!r} cannot be read ({error}): check its permissions and links") from error
     shape = (len(files), channels, size, size)
@@ -96,17 +97,17 @@ def scan(root: Path) -> Tree:
 
 def decode(paths: list[Path], size: int, channels: int) -> np.ndarray:
     """The image files as uint8 `(N, channels, size, size)`. Raises DatasetError for one that is no whole image."""
-    image_module = require("PIL.Image", "pillow")
+    image_module, image_ops = require("PIL.Image", "pillow"), require("PIL.ImageOps", "pillow")
     pixels = np.empty((len(paths), channels, size, size), dtype=np.uint8)
     with warnings.catch_warnings():
         # MOST_PIXELS is stricter than Pillow's warning, and an error.
         warnings.simplefilter("ignore", image_module.DecompressionBombWarning)
         for i, path in enumerate(paths):
-            pixels[i] = _decode_one(image_module, path, size, channels)
+            pixels[i] = _decode_one(image_module, image_ops, path, size, channels)
     return pixels
 
 
-def _decode_one(image_module, path: Path, size: int, channels: int) -> np.ndarray:
+def _decode_one(image_module, image_ops, path: Path, size: int, channels: int) -> np.ndarray:
     try:
         with image_module.open(path, formats=FORMATS) as image:  # reads the header only
             width, height = image.size
@@ -114,6 +115,11 @@ def _decode_one(image_module, path: Path, size: int, channels: int) -> np.ndarra
                 raise DatasetError(f"{str(path)!r} has {width} x {height} pixels: scale it down or remove it")
             if image.mode not in MODES:
                 raise DatasetError(f"{str(path)!r} has not 8 bits a channel ({image.mode}): convert it or remove it")
+            image_ops.exif_transpose(image, in_place=True)  # a camera held sideways says so beside the pixels
+            if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
+                # Without this the colour that stands behind a transparent pixel, where nobody sees it, would show.
+                image = image.convert("RGBA")
+                image = image_module.alpha_composite(image_module.new("RGBA", image.size, "white"), image)
             image = image.convert("L" if channels == 1 else "RGB")
             if image.size != (size, size):
                 image = image.resize((size, size), image_module.Resampling.BILINEAR)

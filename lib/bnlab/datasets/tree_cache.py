@@ -10,19 +10,21 @@ from bnlab.datasets.base import DatasetError, require
 from bnlab.datasets.staging import publish, sole_writer, staging_folder
 
 FOLDER = "decoded-folders"
+DECODING = 2  # the version of `folder.decode`: pixels that an earlier one left are not read
 PATIENCE = 10  # seconds; a process that writes meanwhile keeps the same pixels
 
 
-def listing_checksum(tree: Path, files: list[Path], size: int, channels: int) -> str:
-    """sha256 over what decides the pixels: each file's path in the tree, length and time of change, and the format.
+def content_checksum(tree: Path, files: list[Path], size: int, channels: int) -> str:
+    """sha256 over what decides the pixels: each file's path in the tree and its bytes, and the format.
 
-    The format is `size`, `channels`, and the version of the decoder.
+    The format is `size`, `channels`, and the versions of the decoder and of what is made of its pixels. Reading the
+    files costs a fraction of decoding them; their lengths and times may stay the same when their contents change.
     """
-    digest = hashlib.sha256(f"{size} {channels} {require('PIL', 'pillow').__version__}".encode())
+    digest = hashlib.sha256(f"{DECODING} {size} {channels} {require('PIL', 'pillow').__version__}".encode())
     for path in files:
-        status = path.stat()
-        line = f"\0{path.relative_to(tree)}\0{status.st_size}\0{status.st_mtime_ns}"
-        digest.update(line.encode(errors="surrogateescape"))  # file names may be any bytes
+        digest.update(f"\0{path.relative_to(tree)}\0".encode(errors="surrogateescape"))  # names may be any bytes
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 
 

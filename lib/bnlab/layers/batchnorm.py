@@ -1,6 +1,6 @@
 """Batch Normalization from its formulas: statistics, forward pass, and a layer for networks.
 
-For each channel c, over its m values in a mini-batch (m = B for inputs (B, C), m = B H W for (B, C, H, W)):
+For each channel c, over its m values in a mini-batch (m = B for inputs (B, C), m = B H W for maps (B, C, H, W)):
 
     mu = (1/m) sum x_i,  s2 = (1/m) sum (x_i - mu)^2,  xhat_i = (x_i - mu) / sqrt(s2 + eps),  y_i = gamma xhat_i + beta
 
@@ -14,11 +14,13 @@ nan or inf spoil their own channel only, and leave its running statistics alone.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+from bnlab import checks
+from bnlab.layers.running import keep_sound
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class BatchStatistics:
 
 
 def batch_statistics(x: Tensor) -> BatchStatistics:
-    """Mean and biased variance of each channel of a mini-batch (B, C) or (B, C, H, W); differentiable.
+    """Mean and biased variance of each channel of a mini-batch (B, C) or (B, C, ...); differentiable.
 
     float16 and bfloat16 are widened to float32. Accurate at any offset: values are first shifted by one of their own
     (Chan, Golub and LeVeque 1983), which is exact near it and lies within sigma sqrt(m) of the mean, so that rounding
@@ -49,12 +51,12 @@ def batch_statistics(x: Tensor) -> BatchStatistics:
     (tensor([2.]), tensor([1.]), tensor([2.]))
 
     Raises:
-        ValueError: not floating point, neither two nor four dimensions, or empty.
+        ValueError: not real and floating point, of one dimension or of more than five, or empty.
     """
     check_values(x)
     x = x.to(torch.promote_types(x.dtype, torch.float32))
     count = x.numel() // x.shape[1]
-    first = x.detach()[:1, :, :1, :1] if x.ndim == 4 else x.detach()[:1]  # (1, C, 1, 1) or (1, C)
+    first = x.detach()[(slice(1), slice(None), *(slice(1),) * (x.ndim - 2))]  # (1, C) or (1, C, 1, ...)
     near = x - first  # as x
     rest = channel_sum(near) / count  # (C,)
     centred = near - by_channel(rest, x)  # as x
@@ -62,37 +64,42 @@ def batch_statistics(x: Tensor) -> BatchStatistics:
 
 
 def normalise(centred: Tensor, variance: Tensor, eps: float = 1e-5) -> Tensor:
-    """Divide centred values (B, C) or (B, C, H, W) by sqrt(variance + eps), variance (C,).
+    """Divide centred values (B, C) or (B, C, ...) by sqrt(variance + eps), variance (C,).
 
     The result has variance s2 / (s2 + eps), which is 1 for eps = 0 only.
 
     >>> normalise(torch.tensor([[-1.0], [1.0]]), torch.tensor([1.0]), eps=3.0)
     tensor([[-0.5000],
             [ 0.5000]])
+
+    Raises:
+        ValueError: the variance has not one entry a channel.
     """
+    check_channels(centred, variance=variance)
     return centred * by_channel((variance + eps).rsqrt(), centred)
 
 
 def batch_norm(x: Tensor, gamma: Tensor, beta: Tensor, eps: float = 1e-5) -> Tensor:
     """Batch Normalization with the statistics of the mini-batch: y = gamma xhat + beta, with the dtype of x.
 
-    x (B, C) or (B, C, H, W); gamma and beta (C,), one pair a channel.
+    x (B, C) or (B, C, ...); gamma and beta (C,), one pair a channel.
 
     >>> batch_norm(torch.tensor([[1.0], [3.0]]), torch.tensor([5.0]), torch.tensor([7.0]), eps=0)
     tensor([[ 2.],
             [12.]])
 
     Raises:
-        ValueError: as `batch_statistics`, or gamma or beta do not have one entry a channel.
+        ValueError: as `batch_statistics`, gamma or beta do not have one entry a channel, or eps is negative.
     """
     check_values(x)
     check_channels(x, gamma=gamma, beta=beta)
+    checks.number("eps", eps, least=0)
     statistics = batch_statistics(x)
     return _affine(normalise(statistics.centred, statistics.variance, eps), gamma, beta).to(x.dtype)
 
 
 class BatchNorm(nn.Module):
-    """Batch Normalization of inputs (B, C) or (B, C, H, W), by the formulas above; output with the dtype of the input.
+    """Batch Normalization of inputs (B, C) or (B, C, ...), by the formulas above; output with the dtype of the input.
 
     In train mode by the statistics of the mini-batch, updating running <- decay running + (1 - decay) batch; in eval
     mode by the running statistics. ``decay`` is the documents' momentum, one minus PyTorch's. Running statistics are
@@ -108,13 +115,8 @@ class BatchNorm(nn.Module):
         self, channels: int, eps: float = 1e-5, decay: float = 0.9, affine: bool = True, *, device=None, dtype=None
     ):
         super().__init__()
-        if isinstance(channels, bool) or not isinstance(channels, int) or channels < 1:
-            raise ValueError(f"channels: {channels!r} is not a whole number of at least 1")
-        if not 0 <= eps < math.inf:
-            raise ValueError(f"eps: {eps!r} is not a finite number of at least 0")
-        if not 0 <= decay <= 1:
-            raise ValueError(f"decay: {decay!r} is not between 0 and 1; it weighs the old statistics, such as 0.9")
-        self.channels, self.eps, self.decay = channels, eps, decay
+        self.channels, self.eps = checks.whole("channels", channels), checks.number("eps", eps, least=0)
+        self.decay = checks.number("decay", decay, least=0, most=1, hint="it weighs the old statistics, such as 0.9")
         where = {"device": device, "dtype": dtype}
         self.register_parameter("weight", nn.Parameter(torch.ones(channels, **where)) if affine else None)
         self.register_parameter("bias", nn.Parameter(torch.zeros(channels, **where)) if affine else None)
@@ -122,7 +124,7 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels, **where))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise x, (B, C) or (B, C, H, W)."""
+        """Normalise x, (B, C) or (B, C, ...)."""
         check_values(x)
         check_channels(x, running_mean=self.running_mean)
         if self.training:
@@ -141,11 +143,9 @@ class BatchNorm(nn.Module):
     @torch.no_grad()  # else each running statistic drags the graphs of all batches before it along
     def _remember(self, statistics: BatchStatistics) -> None:
         mean, variance = statistics.mean, statistics.unbiased_variance
-        # Mixed precision skips a step that overflowed; its statistics would outlive it for good.
-        finite = mean.isfinite() & variance.isfinite()
+        sound = mean.isfinite() & variance.isfinite()
         for running, fresh in ((self.running_mean, mean), (self.running_var, variance)):
-            mixed = torch.lerp(fresh, running.to(fresh.dtype), self.decay)
-            running.copy_(torch.where(finite, mixed.to(running.dtype), running))
+            running.copy_(keep_sound(running, torch.lerp(fresh, running.to(fresh.dtype), self.decay), sound))
 
     def extra_repr(self) -> str:
         """Say the settings in ``print(model)``."""
@@ -157,21 +157,18 @@ def _affine(x_hat: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
 
 
 def by_channel(vector: Tensor, like: Tensor) -> Tensor:
-    """Give a vector (C,) the dtype of ``like`` and the shape that broadcasts with it, (1, C) or (1, C, 1, 1)."""
+    """Give a vector (C,) the dtype of ``like`` and the shape that broadcasts with it, (1, C) or (1, C, 1, ...)."""
     return vector.to(like.dtype).reshape(1, -1, *(1,) * (like.ndim - 2))
 
 
 def channel_sum(values: Tensor) -> Tensor:
-    """Sum values (B, C) or (B, C, H, W) over all but their channel, (C,)."""
+    """Sum values (B, C) or (B, C, ...) over all but their channel, (C,)."""
     return values.sum([d for d in range(values.ndim) if d != 1])
 
 
 def check_values(x: Tensor) -> None:
-    """Raise ValueError unless x is floating-point, (B, C) or (B, C, H, W), and not empty."""
-    if not x.is_floating_point():
-        raise ValueError(f"x: {x.dtype} is not a floating-point dtype; convert it first, as with x.float()")
-    if x.ndim not in (2, 4) or x.numel() == 0:
-        raise ValueError(f"x: shape {tuple(x.shape)} is not (B, C) or (B, C, H, W) with at least one value a channel")
+    """Raise ValueError unless x is real, floating-point, (B, C) or (B, C, ...) up to five dimensions, and not empty."""
+    checks.tensor("x", x, "(B, C) or (B, C, ...)", (2, 3, 4, 5), half=True, finite=False)
 
 
 def check_channels(x: Tensor, **vectors: Tensor) -> None:

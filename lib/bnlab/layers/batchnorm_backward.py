@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from bnlab import checks
 from bnlab.layers.batchnorm import batch_statistics, by_channel, channel_sum, check_channels, check_values, normalise
 
 
@@ -51,7 +52,7 @@ def backward_as_printed(grad: Tensor, x: Tensor, gamma: Tensor, eps: float = 1e-
     """Backward pass term by term (encyclopedia article, "Backpropagation Through Normalization").
 
     dL/dx_i = dL/dxhat_i / sqrt(s2 + eps) + dL/ds2 2 (x_i - mu)/m + dL/dmu 1/m, with grad = dL/dy and x of one shape,
-    (B, C) or (B, C, H, W), and gamma (C,).
+    (B, C) or (B, C, ...), and gamma (C,).
 
     Raises:
         ValueError: as `batch_norm`, or grad and x differ in shape.
@@ -102,5 +103,6 @@ def backward(grad: Tensor, x: Tensor, gamma: Tensor, eps: float = 1e-5) -> Gradi
 def _check_backward(grad: Tensor, x: Tensor, gamma: Tensor) -> None:
     check_values(x)
     check_channels(x, gamma=gamma)
+    checks.tensor("grad", grad, half=True, finite=False)
     if grad.shape != x.shape:
         raise ValueError(f"grad: shape {tuple(grad.shape)} is not that of x, {tuple(x.shape)}")

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
+from bnlab import checks
 from bnlab.layers.batchnorm import BatchNorm
 
 BATCH_NORM_TYPES = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, BatchNorm)
@@ -84,13 +84,17 @@ def fold(layer: nn.Module, norm: nn.Module) -> nn.Module:
     (4.0, -1.5)
 
     Raises:
-        ValueError: a layer that is no `nn.Linear` or convolution (a transposed one included) or is parametrised; a norm
-            in train mode, of other channels, or as in `inference_affine`; folded weights too large for the dtype.
+        ValueError: a layer that is no `nn.Linear` or convolution (a transposed one included), or whose weight is
+            computed at every pass (weight_norm, spectral_norm, other parametrisations); a norm in train mode, of other
+            channels, or as in `inference_affine`; folded weights too large for the dtype.
     """
     if not isinstance(layer, LAYERS):
         raise ValueError(f"layer: {type(layer).__name__} is not nn.Linear or nn.Conv1d, nn.Conv2d, nn.Conv3d")
-    if parametrize.is_parametrized(layer):
-        raise ValueError("layer: it is parametrised; remove that first (torch.nn.utils.parametrize)")
+    if computed := [name for name in ("weight", "bias") if name not in layer._parameters]:
+        raise ValueError(
+            f"layer: its {computed[0]} is computed from other parameters at every pass (weight_norm, spectral_norm or "
+            "another parametrisation); make it a plain one first, as with parametrize.remove_parametrizations"
+        )
     if isinstance(norm, BATCH_NORM_TYPES) and norm.training:
         raise ValueError("norm: it is in train mode, where its map depends on the mini-batch; call norm.eval() first")
     affine = inference_affine(norm)
@@ -153,10 +157,8 @@ def moving_average_weights(decay: float, steps: int) -> Tensor:
     Raises:
         ValueError: decay not between 0 and 1, or steps not a whole number of at least 0.
     """
-    _checked(decay)
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
-        raise ValueError(f"steps: {steps!r} is not a whole number of at least 0")
-    powers = torch.tensor(float(decay), dtype=torch.float64) ** torch.arange(steps, -1, -1)  # decay^T ... decay^0
+    decay, steps = _checked(decay), checks.whole("steps", steps, 0)
+    powers = torch.tensor(decay, dtype=torch.float64) ** torch.arange(steps, -1, -1)  # decay^T ... decay^0
     return torch.cat([powers[:1], (1 - decay) * powers[1:]])
 
 
@@ -170,8 +172,11 @@ def moving_average(batches: Tensor, start: Tensor, decay: float) -> Tensor:
     0.25
 
     Raises:
-        ValueError: start of another shape than each of the batches, or decay not between 0 and 1.
+        ValueError: start of another shape than each of the batches, an entry that is not real or not finite, or decay
+            not between 0 and 1.
     """
+    checks.tensor("batches", batches, "(T, ...)", half=True)
+    checks.tensor("start", start, half=True)
     if batches.ndim < 1 or batches.shape[1:] != start.shape:
         shapes = f"{tuple(start.shape)} where each of the batches has {tuple(batches.shape[1:])}"
         raise ValueError(f"start: shape {shapes}")
@@ -190,13 +195,12 @@ def effective_batches(decay: float) -> float:
     Raises:
         ValueError: decay not between 0 and 1.
     """
-    return math.inf if _checked(decay) == 1 else (1 + decay) / (1 - decay)
+    decay = _checked(decay)
+    return math.inf if decay == 1 else (1 + decay) / (1 - decay)
 
 
 def _checked(decay: float) -> float:
-    if isinstance(decay, bool) or not isinstance(decay, int | float) or not 0 <= decay <= 1:
-        raise ValueError(f"decay: {decay!r} is not between 0 and 1; it weighs the old statistics, such as 0.9")
-    return decay
+    return checks.number("decay", decay, least=0, most=1, hint="it weighs the old statistics, such as 0.9")
 
 
 def _submodule(model: nn.Module, name: str) -> nn.Module:

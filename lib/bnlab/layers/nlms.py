@@ -5,13 +5,13 @@ sum over images b and positions m of delta x / (eps + norm of x), while the erro
 the plain convolution. A plain SGD step with rate mu / (B M) on this gradient is the document's update.
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bnlab.theory.patches import unroll
+from bnlab import checks
+from bnlab.layers.running import check_maps
+from bnlab.theory.patches import geometry, unroll
 
 PATCH_NORMS = ("l2", "l1", "l1_squared")
 SPANS = ("channel", "patch")
@@ -30,13 +30,14 @@ def patch_power(patches: Tensor, channels: int, norm: str = "l2", span: str = "c
         span: "channel" (the document, Eq. 8) gives (B, C, M); "patch" (exact minimum disturbance) gives (B, 1, M).
 
     Raises:
-        ValueError: an unknown norm or span, or K that the channels do not divide.
+        ValueError: an unknown norm or span, patches that are not float32 or float64, or K that the channels do not
+            divide.
     """
-    if norm not in PATCH_NORMS:
-        raise ValueError(f"norm = {norm!r} is not one of {', '.join(PATCH_NORMS)}")
-    if span not in SPANS:
-        raise ValueError(f"span = {span!r} is not one of {', '.join(SPANS)}")
-    if patches.ndim != 3 or patches.shape[1] % channels:
+    checks.choice("norm", norm, PATCH_NORMS)
+    checks.choice("span", span, SPANS)
+    checks.whole("channels", channels)
+    checks.tensor("patches", patches, f"(B, {channels} * Z, M)", 3, finite=False)
+    if patches.shape[1] % channels:
         raise ValueError(f"patches: shape {tuple(patches.shape)} is not (B, {channels} * Z, M)")
     images, length, positions = patches.shape
     groups = channels if span == "channel" else 1
@@ -62,7 +63,15 @@ def nlms_gradient(patches: Tensor, errors: Tensor, channels: int, norm: str, spa
 
     Returns:
         (OC, K).
+
+    Raises:
+        ValueError: as `patch_power`, errors of other images or positions, or a regulariser that is negative.
     """
+    checks.number("regulariser", regulariser, least=0)
+    checks.tensor("errors", errors, "(B, OC, M)", 3, finite=False)
+    if (errors.shape[0], errors.shape[2]) != (patches.shape[0], patches.shape[-1]) or errors.dtype != patches.dtype:
+        found = f"{tuple(errors.shape)} {errors.dtype} beside patches {tuple(patches.shape)} {patches.dtype}"
+        raise ValueError(f"errors: {found} are not (B, OC, M) of their images, positions and dtype")
     power = patch_power(patches, channels, norm, span)  # (B, C or 1, M)
     groups = power.shape[1]
     images, length, positions = patches.shape
@@ -87,15 +96,22 @@ class _NlmsConvolution(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         layer = ctx.layer
         down = None
-        if ctx.needs_input_grad[0]:
-            down = torch.nn.grad.conv2d_input(
-                x.shape, weight, errors, layer.stride, layer.padding, layer.dilation
-            )  # the error handed on stays clean
-        return down, layer.weight_gradient(x, errors), errors.sum((0, 2, 3)), None
+        with _plain_arithmetic(x):  # the call of backward() may stand under autocast
+            if ctx.needs_input_grad[0]:
+                down = torch.nn.grad.conv2d_input(
+                    x.shape, weight, errors, layer.stride, layer.padding, layer.dilation
+                )  # the error handed on stays clean
+            return down, layer.weight_gradient(x, errors), errors.sum((0, 2, 3)), None
+
+
+def _plain_arithmetic(x: Tensor) -> torch.autocast:
+    return torch.autocast(x.device.type, enabled=False)
 
 
 class NlmsConv2d(nn.Conv2d):
     """A convolution trained by NLMS, optionally with noise in the local error that its weights see.
+
+    Under autocast it computes in the dtype of its weights; powers of patches in float32 at least.
 
     Args:
         in_channels: C.
@@ -109,7 +125,8 @@ class NlmsConv2d(nn.Conv2d):
         device: as torch.nn.Conv2d.
 
     Raises:
-        ValueError: an unknown norm or span, a negative noise or regulariser, noise without generator.
+        ValueError: an unknown norm or span, a negative noise or regulariser, noise without generator, padding in words;
+            input that is not (B, C, H, W), or of a wider dtype than the weights.
     """
 
     def __init__(
@@ -118,31 +135,33 @@ class NlmsConv2d(nn.Conv2d):
         generator: torch.Generator | None = None, device: torch.device | str | None = None,
     ):  # fmt: skip
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, device=device)
-        if norm not in (*PATCH_NORMS, "none"):
-            raise ValueError(f"norm = {norm!r} is not one of {', '.join((*PATCH_NORMS, 'none'))}")
-        if span not in SPANS:
-            raise ValueError(f"span = {span!r} is not one of {', '.join(SPANS)}")
-        for name, value in (("regulariser", regulariser), ("noise", noise)):
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{name} = {value!r} must be finite and not negative")
+        geometry(self.kernel_size, self.stride, self.padding, self.dilation)
+        checks.choice("norm", norm, (*PATCH_NORMS, "none"))
+        checks.choice("span", span, SPANS)
+        regulariser, noise = checks.number("regulariser", regulariser, least=0), checks.number("noise", noise, least=0)
         if noise > 0 and generator is None:
             raise ValueError("noise needs a generator: give a CPU torch.Generator")
         self.norm, self.span, self.regulariser, self.noise, self.generator = norm, span, regulariser, noise, generator
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve x (B, C, H, W) to (B, OC, OH, OW)."""
-        return _NlmsConvolution.apply(x, self.weight, self.bias, self)
+        check_maps(x, self.in_channels, self.weight.dtype)
+        with _plain_arithmetic(x):
+            return _NlmsConvolution.apply(x.to(self.weight.dtype), self.weight, self.bias, self)
 
     def weight_gradient(self, x: Tensor, errors: Tensor) -> Tensor:
         """Give the (noisy, normalised) direction for the weights, (OC, C, H, W), from inputs and local errors."""
-        noisy = errors
+        # The power of a patch overflows at half precision, and its share of the mean then underflows to 0.
+        wide = torch.promote_types(errors.dtype, torch.float32)
+        x, noisy = x.to(wide), errors.to(wide)
         if self.noise > 0:
             drawn = torch.randn(errors.shape, generator=self.generator, dtype=torch.float32)
-            noisy = errors + self.noise * errors.std() * drawn.to(errors)
+            noisy = noisy + self.noise * noisy.std() * drawn.to(noisy)
         if self.norm == "none":
-            return torch.nn.grad.conv2d_weight(x, self.weight.shape, noisy, self.stride, self.padding, self.dilation)
+            step = (self.stride, self.padding, self.dilation)
+            return torch.nn.grad.conv2d_weight(x, self.weight.shape, noisy, *step).to(self.weight.dtype)
         patches = unroll(x, self.kernel_size, self.stride, self.padding, self.dilation)  # (B, K, M)
         direction = nlms_gradient(
             patches, noisy.flatten(2), x.shape[1], self.norm, self.span, self.regulariser
         )  # (OC, K)
-        return direction.reshape(self.weight.shape)
+        return direction.reshape(self.weight.shape).to(self.weight.dtype)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from bnlab import checks
 from bnlab.layers.batchnorm import batch_statistics
 from bnlab.layers.inference import BATCH_NORM_TYPES
 
@@ -40,11 +41,11 @@ def population_estimate(means: Tensor, variances: Tensor, m: int) -> Population:
     (1.0, 4.0)
 
     Raises:
-        ValueError: not two equal shapes (T, C), or m < 2: one value has no variance, and m/(m - 1) does not exist.
+        ValueError: not two equal shapes (T, C) of finite real numbers, a negative variance, or m < 2: one value has no
+            variance, and m/(m - 1) does not exist.
     """
     _check_statistics(means, variances, least=1)
-    if isinstance(m, bool) or not isinstance(m, int) or m < 2:
-        raise ValueError(f"m: {m!r} is not a whole number of at least 2, the values of a channel in a mini-batch")
+    m = checks.whole("m", m, 2, hint="the values of a channel in a mini-batch")
     return Population(means.double().mean(0), variances.double().mean(0) * m / (m - 1))
 
 
@@ -58,7 +59,7 @@ def pooled_estimate(means: Tensor, variances: Tensor) -> Population:
     5.0
 
     Raises:
-        ValueError: not two equal shapes (T, C), or fewer than two mini-batches.
+        ValueError: as `population_estimate`, or fewer than two mini-batches.
     """
     _check_statistics(means, variances, least=2)
     return Population(means.double().mean(0), variances.double().mean(0) + means.double().var(0))
@@ -75,7 +76,7 @@ class RunningMoments:
 
     @torch.no_grad()
     def add(self, x: Tensor) -> None:
-        """Take in values (B, C) or (B, C, H, W)."""
+        """Take in values (B, C) or (B, C, ...)."""
         fresh = batch_statistics(x.double())
         if self.count == 0:
             self.count, self.mean, self.sum_of_squares = fresh.count, fresh.mean, fresh.variance * fresh.count
@@ -137,7 +138,9 @@ def exact_statistics(model: nn.Module, passes: Passes) -> dict[str, Population]:
                         model(images)
             finally:
                 handle.remove()
-            found[name] = _store(name, norm, moments.population())
+            population = moments.population()
+            _check_finite(name, population.mean, population.variance)
+            found[name] = _store(name, norm, population)
     return found
 
 
@@ -171,6 +174,7 @@ def averaged_statistics(model: nn.Module, passes: Passes) -> dict[str, Populatio
         if len(sizes := {part.count for part in parts}) > 1:
             raise ValueError(f"passes: batches of {sorted(sizes)} values a channel; the average needs equal ones")
         means, variances = (torch.stack([getattr(p, key) for p in parts]) for key in ("mean", "variance"))  # (T, C)
+        _check_finite(name, means, variances)
         found[name] = _store(name, norms[name], population_estimate(means, variances, parts[0].count))
     return found
 
@@ -210,11 +214,16 @@ def _modes(model: nn.Module, norms_training: bool) -> Iterator[None]:
             module.training = training
 
 
-def _store(name: str, norm: nn.Module, population: Population) -> Population:
-    if not (population.mean.isfinite().all() and population.variance.isfinite().all()):
+def _check_finite(name: str, means: Tensor, variances: Tensor) -> None:
+    if not (means.isfinite().all() and variances.isfinite().all()):
         raise ValueError(f"model: the input of {name!r} is not finite on these batches; the network has diverged")
+
+
+def _store(name: str, norm: nn.Module, population: Population) -> Population:
     norm.running_mean.copy_(population.mean)
     norm.running_var.copy_(population.variance)
+    if norm.running_var.isinf().any():
+        raise ValueError(f"model: the variance {population.variance.max():.3g} in {name!r} is beyond its float16")
     return population
 
 
@@ -222,3 +231,7 @@ def _check_statistics(means: Tensor, variances: Tensor, least: int) -> None:
     if means.ndim != 2 or means.shape != variances.shape or len(means) < least:
         shapes = f"{tuple(means.shape)} and {tuple(variances.shape)}"
         raise ValueError(f"means, variances: shapes {shapes} are not both (T, C) with T of at least {least}")
+    for name, values in (("means", means), ("variances", variances)):
+        checks.tensor(name, values, "(T, C)", half=True)
+    if (variances < 0).any():
+        raise ValueError(f"variances: {variances.min().item():.3g} is negative")

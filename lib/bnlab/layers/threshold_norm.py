@@ -5,14 +5,18 @@ their names, Section 3.2, the results and the abstract need the reverse, so here
 ``where="above"`` suppresses, and the literal reading is the same layer with the other word.
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bnlab import checks
+from bnlab.layers.batchnorm import batch_statistics, by_channel, normalise
+from bnlab.layers.running import check_maps, keep_sound
+
 WHERES = ("below", "above")
 POWERS = ("mean_square", "variance")
+# The fused kernel misplaces its output by about eps of the dtype times mean / deviation; up to here it may.
+MISPLACED = 1e-4
 
 
 class ThresholdNorm(nn.Module):
@@ -24,8 +28,9 @@ class ThresholdNorm(nn.Module):
     The mask comes from the moving average of the power up to the *previous* step (from the batch itself at the very
     first), in training and in evaluation alike, so that an output never depends on which images share a test batch;
     `disagreement` says of each channel whether the batch itself would have decided otherwise. Running mean and
-    (unbiased) variance are kept for all channels at each step, normalised or not. The mask carries no gradient: the
-    selected branch does, batch statistics included, which is exact almost everywhere.
+    (unbiased) variance are kept for all channels at each step, normalised or not; a channel that is not finite in a
+    batch leaves them as they were. The mask carries no gradient: the selected branch does, batch statistics included,
+    which is exact almost everywhere.
 
     Args:
         channels: C.
@@ -36,7 +41,7 @@ class ThresholdNorm(nn.Module):
         decay: weight of the old value in every moving average.
 
     Raises:
-        ValueError: an argument outside its range, or input that is not (B, C, H, W).
+        ValueError: an argument outside its range, input that is not (B, C, H, W), or of a wider dtype than the layer.
     """
 
     def __init__(
@@ -49,15 +54,11 @@ class ThresholdNorm(nn.Module):
         decay: float = 0.9,
     ):
         super().__init__()
-        if where not in WHERES:
-            raise ValueError(f"where = {where!r} is not one of {', '.join(WHERES)}")
-        if power not in POWERS:
-            raise ValueError(f"power = {power!r} is not one of {', '.join(POWERS)}")
-        if not (math.isfinite(threshold) and threshold > 0):
-            raise ValueError(f"threshold = {threshold!r} must be finite and positive")
-        if not 0 <= decay < 1:
-            raise ValueError(f"decay = {decay!r} must be at least 0 and below 1")
-        self.where, self.threshold, self.power, self.eps, self.decay = where, threshold, power, eps, decay
+        checks.choice("where", where, WHERES)
+        checks.choice("power", power, POWERS)
+        self.where, self.threshold, self.power = where, checks.number("threshold", threshold, above=0), power
+        self.eps, self.decay = checks.number("eps", eps, above=0), checks.number("decay", decay, least=0, below=1)
+        channels = checks.whole("channels", channels)
         self.weight = nn.Parameter(torch.ones(channels))  # gamma (C,)
         self.bias = nn.Parameter(torch.zeros(channels))  # beta (C,)
         self.register_buffer("running_mean", torch.zeros(channels))
@@ -68,28 +69,43 @@ class ThresholdNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise the selected channels of x (B, C, H, W)."""
-        if x.ndim != 4 or x.shape[1] != len(self.weight):
-            raise ValueError(f"x: shape {tuple(x.shape)} is not (B, {len(self.weight)}, H, W)")
-        affine = (self.weight, self.bias)
+        check_maps(x, len(self.weight), self.weight.dtype)
+        wide = x.to(torch.promote_types(self.weight.dtype, torch.float32))
+        affine = (self.weight.to(wide.dtype), self.bias.to(wide.dtype))
         if self.training:
             # The fused kernel gives the statistics as well, three times faster than var_mean and arithmetic.
-            normalised, mean, inverse_std = torch.native_batch_norm(x, *affine, None, None, True, 0.0, self.eps)
+            normalised, mean, inverse_std = torch.native_batch_norm(wide, *affine, None, None, True, 0.0, self.eps)
             var = (inverse_std.square().reciprocal() - self.eps).clamp_min(0)  # (C,)
+            far = mean.square() > (MISPLACED / torch.finfo(mean.dtype).eps) ** 2 * (var + self.eps)
+            if far.any():
+                normalised, var = self._carefully(wide, far, normalised, var)
             self._choose_and_remember(mean, var, x[:, 0].numel())
         else:
-            normalised = functional.batch_norm(x, self.running_mean, self.running_var, *affine, eps=self.eps)
+            running = (self.running_mean.to(wide.dtype), self.running_var.to(wide.dtype))
+            normalised = functional.batch_norm(wide, *running, *affine, eps=self.eps)
             self.mask = self._selected(self.running_power)
-        return torch.where(self.mask.view(1, -1, 1, 1), normalised, x)
+        return torch.where(self.mask.view(1, -1, 1, 1), normalised, wide).to(x.dtype)
+
+    def _carefully(self, x: Tensor, far: Tensor, normalised: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalise again, three times slower, those channels whose mean is far above their deviation."""
+        statistics = batch_statistics(x)
+        x_hat = normalise(statistics.centred, statistics.variance, self.eps)
+        again = by_channel(self.weight, x_hat) * x_hat + by_channel(self.bias, x_hat)
+        chosen = torch.where(far.view(1, -1, 1, 1), again, normalised)
+        return chosen, torch.where(far, statistics.variance.detach(), var)
 
     @torch.no_grad()
     def _choose_and_remember(self, mean: Tensor, var: Tensor, count: int) -> None:
         power = var + mean.square() if self.power == "mean_square" else var  # (C,)
-        first = self.running_power.isnan()
+        first, sound = self.running_power.isnan(), power.isfinite() & var.isfinite()
         self.mask = self._selected(torch.where(first, power, self.running_power))
         self.disagreement = self.mask != self._selected(power)
-        self.running_power = torch.where(first, power, self.running_power.lerp(power, 1 - self.decay))
-        self.running_mean = self.running_mean.lerp(mean, 1 - self.decay)
-        self.running_var = self.running_var.lerp(var * count / max(count - 1, 1), 1 - self.decay)
+        unbiased = var * count / max(count - 1, 1)
+        own = (running.to(var.dtype) for running in (self.running_power, self.running_mean, self.running_var))
+        blended = [r.lerp(fresh, 1 - self.decay) for r, fresh in zip(own, (power, mean, unbiased), strict=True)]
+        self.running_power = keep_sound(self.running_power, torch.where(first, power, blended[0]), sound)
+        self.running_mean = keep_sound(self.running_mean, blended[1], sound)
+        self.running_var = keep_sound(self.running_var, blended[2], sound)
 
     def _selected(self, power: Tensor) -> Tensor:
         return power < self.threshold if self.where == "below" else power > self.threshold

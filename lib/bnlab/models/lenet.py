@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from bnlab import checks
 from bnlab.models.initialisation import draw_default_
 from bnlab.models.norms import find_norm
 
@@ -58,10 +59,10 @@ class LeNet(nn.Module):
         return self.fc(x.flatten(1))
 
     def _check(self, images: Tensor) -> None:
-        if images.ndim != 4 or images.shape[1] != self.conv1.in_channels:
-            raise ValueError(
-                f"images: shape {tuple(images.shape)} is not (B, {self.conv1.in_channels}, {SIZE}, {SIZE})"
-            )
+        shape = f"(B, {self.conv1.in_channels}, {SIZE}, {SIZE})"
+        checks.tensor("images", images, shape, 4, half=True, finite=False)
+        if images.shape[1] != self.conv1.in_channels:
+            raise ValueError(f"images: shape {tuple(images.shape)} is not {shape}")
         height, width = images.shape[2:]
         if (height, width) != (SIZE, SIZE):
             features = 16 * max(0, ((height - 4) // 2 - 4) // 2) * max(0, ((width - 4) // 2 - 4) // 2)

@@ -9,6 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from bnlab import checks
 from bnlab.models.initialisation import draw_default_
 from bnlab.models.norms import find_norm
 
@@ -92,6 +93,7 @@ class MLP(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits (B, classes) of inputs (B, ...)."""
+        checks.tensor("inputs", inputs, "(B, ...)", range(2, 6), half=True, finite=False)
         x = inputs.flatten(1)  # (B, in_features)
         if x.shape[1] != self.linears[0].in_features:
             raise ValueError(f"inputs: {x.shape[1]} features where the network has {self.linears[0].in_features}")
@@ -113,11 +115,6 @@ def _on_maps(norm: nn.Module, x: Tensor) -> Tensor:
 
 def _check(initialisation: str, activation: str, **sizes: int) -> None:
     for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise ValueError(f"{name}: {size!r} is not a whole number, 1 or more")
-    for name, value, known in (
-        ("initialisation", initialisation, INITIALISATIONS),
-        ("activation", activation, tuple(ACTIVATIONS)),
-    ):
-        if value not in known:
-            raise ValueError(f"{name}: {value!r} is not one of {', '.join(map(repr, known))}")
+        checks.whole(name, size)
+    checks.choice("initialisation", initialisation, INITIALISATIONS)
+    checks.choice("activation", activation, tuple(ACTIVATIONS))

@@ -13,6 +13,7 @@ from functools import partial
 
 from torch import nn
 
+from bnlab import checks
 from bnlab.layers.constant_gain import ConstantGain
 from bnlab.layers.nlms import NlmsConv2d
 from bnlab.layers.rms_norm import RmsNorm
@@ -68,6 +69,5 @@ def find_norm(name: str) -> Norm:
     Raises:
         ValueError: if there is none, with the names that there are.
     """
-    if name not in NORMS:
-        raise ValueError(f"norm: {name!r} is not one of {', '.join(repr(known) for known in NORMS)}")
+    checks.choice("norm", name, tuple(NORMS))
     return NORMS[name]

@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from bnlab.datasets import Dataset
 from bnlab.models.batched_lenet import BatchedLeNets
-from bnlab.training.train import DIVERGED, Job, TrainingRun, check_settings, measure, parameter_rates
+from bnlab.training.train import DIVERGED, Job, TrainingRun, check_length, check_rates, measure, parameter_rates
 
 
 def train_batched(
@@ -38,8 +38,6 @@ def train_batched(
     steps: int,
     batch_size: int,
     record_at: Iterable[int] = (),
-    momentum: float = 0.0,
-    weight_decay: float = 0.0,
 ) -> list[TrainingRun]:
     """Train the networks of all jobs in place; the runs come back in order, as `training.train` would give them.
 
@@ -51,8 +49,6 @@ def train_batched(
         steps: gradient steps.
         batch_size: images a step.
         record_at: steps after which to record; the last step is always recorded.
-        momentum: heavy-ball momentum, PyTorch's form.
-        weight_decay: L2 coefficient, PyTorch's form.
 
     Raises:
         ValueError: no jobs, a network that is in two of them or no LeNet, networks of different input channels or
@@ -60,11 +56,12 @@ def train_batched(
     """
     if not jobs or len({id(job.model) for job in jobs}) < len(jobs):
         raise ValueError(f"jobs: {len(jobs)} must be at least one, each with a network of its own")
+    check_length(steps, batch_size)
     for job in jobs:
-        check_settings(job.learning_rate, job.other_learning_rate, steps, batch_size)
+        check_rates(job.learning_rate, job.other_learning_rate, job.momentum, job.weight_decay)
     wanted, members = {*record_at, steps}, [_Member(place, job) for place, job in enumerate(jobs)]
     batches = _Batches(dataset, batch_size, [job.generator for job in jobs])
-    descent = _Descent(members, momentum, weight_decay)
+    descent = _Descent(members)
     for step in range(1, steps + 1):
         images, labels = batches.next([member.number for member in descent.members])  # (n, B, C, H, W), (n, B)
         losses = _losses(descent.nets(images), labels)  # (n,)
@@ -123,10 +120,9 @@ def _losses(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 class _Descent:
-    """Stochastic gradient descent on the networks of some jobs, PyTorch's form, one rate a network and parameter."""
+    """Stochastic gradient descent on the networks of some jobs, PyTorch's form, each network with its own settings."""
 
-    def __init__(self, members: Sequence[_Member], momentum: float, weight_decay: float):
-        self.momentum, self.weight_decay = momentum, weight_decay
+    def __init__(self, members: Sequence[_Member]):
         self.velocity: dict[str, Tensor] = {}  # stacked as the parameters
         self._take(members)
 
@@ -134,10 +130,16 @@ class _Descent:
         jobs = [member.job for member in members]
         self.members, self.nets = list(members), BatchedLeNets([job.model for job in jobs])
         own = [parameter_rates(j.model, j.learning_rate, j.other_learning_rate, j.rates) for j in jobs]
-        self.rates = {
-            name: stack.new_tensor([own[i][name] for i in self.nets.holders[name]]).view(-1, *[1] * (stack.ndim - 1))
-            for name, stack in self.nets.parameters.items()
-        }
+        self.rates = {name: self._by_network(name, [rates.get(name) for rates in own]) for name in self.nets.parameters}
+        self.momentum = {name: self._by_network(name, [j.momentum for j in jobs]) for name in self.nets.parameters}
+        self.decay = {name: self._by_network(name, [j.weight_decay for j in jobs]) for name in self.nets.parameters}
+        self.with_momentum = any(job.momentum for job in jobs)
+        self.with_decay = any(job.weight_decay for job in jobs)
+
+    def _by_network(self, name: str, values: Sequence[float | None]) -> Tensor:
+        """One number for each network that has the parameter, (n, 1, ...), to multiply its stack."""
+        stack = self.nets.parameters[name]
+        return stack.new_tensor([values[i] for i in self.nets.holders[name]]).view(-1, *[1] * (stack.ndim - 1))
 
     def step(self, losses: Tensor, sound: Sequence[int], number: int) -> None:
         """Descend one step in the networks at the ``sound`` places; the others stay as they are."""
@@ -157,9 +159,11 @@ class _Descent:
     @torch.no_grad()
     def _move(self, name: str, sound: set[int]) -> None:
         stack, rates = self.nets.parameters[name], self.rates[name]
-        direction = stack.grad + self.weight_decay * stack if self.weight_decay else stack.grad
-        if self.momentum:
-            direction = direction + self.momentum * self.velocity.get(name, torch.zeros_like(stack))
+        direction = stack.grad
+        if self.with_decay:
+            direction = direction + self.decay[name] * stack
+        if self.with_momentum:
+            direction = direction + self.momentum[name] * self.velocity.get(name, torch.zeros_like(stack))
             self.velocity[name] = direction
         moves = torch.tensor([i in sound for i in self.nets.holders[name]], device=stack.device).view_as(rates)
         # A product with rate 0 would not do: 0 times a gradient that is not finite is not 0.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bnlab import checks
 from bnlab.datasets import Dataset
 
 # A loss that is not a number, or this many times the loss of guessing, is not coming back (Bjorck et al. 2018, Sec. 3,
@@ -27,6 +28,8 @@ class Job:
     generator: torch.Generator
     learning_rate: float
     other_learning_rate: float | None = None
+    momentum: float = 0.0
+    weight_decay: float = 0.0
     rates: Mapping[str, float] = field(default_factory=dict)
     adjust: Callable[[nn.Module, int], None] | None = None
     measurements: Mapping[str, Measurement] = field(default_factory=dict)
@@ -79,10 +82,11 @@ def train(
             that returns a mapping adds a column for each of its names.
 
     Raises:
-        ValueError: a rate, a number of steps or a batch size that is not positive; in ``rates`` a beginning that no
-            parameter's name has.
+        ValueError: a rate, a number of steps or a batch size that is not positive; a momentum or weight decay that is
+            negative; in ``rates`` a beginning that no parameter's name has.
     """
-    check_settings(learning_rate, other_learning_rate, steps, batch_size)
+    check_rates(learning_rate, other_learning_rate, momentum, weight_decay)
+    check_length(steps, batch_size)
     groups = parameter_groups(model, learning_rate, other_learning_rate, rates)
     optimiser = torch.optim.SGD(groups, lr=learning_rate, momentum=momentum, weight_decay=weight_decay)
     wanted, rows, diverged = {*record_at, steps}, [], False
@@ -117,6 +121,8 @@ def train_job(job: Job, dataset: Dataset, *, steps: int, batch_size: int, record
         batch_size=batch_size,
         generator=job.generator,
         other_learning_rate=job.other_learning_rate,
+        momentum=job.momentum,
+        weight_decay=job.weight_decay,
         rates=job.rates,
         adjust=job.adjust,
         record_at=record_at,
@@ -124,11 +130,19 @@ def train_job(job: Job, dataset: Dataset, *, steps: int, batch_size: int, record
     )
 
 
-def check_settings(learning_rate: float, other_learning_rate: float | None, steps: int, batch_size: int) -> None:
-    """Raise ValueError, naming it, for a rate, a number of steps or a batch size that is not positive."""
-    _require_positive(learning_rate=learning_rate, steps=steps, batch_size=batch_size)
+def check_rates(learning_rate: float, other_learning_rate: float | None, momentum: float, weight_decay: float) -> None:
+    """Raise ValueError, naming it, for a rate that is not positive, or a momentum or weight decay that is negative."""
+    checks.number("learning_rate", learning_rate, above=0)
     if other_learning_rate is not None:
-        _require_positive(other_learning_rate=other_learning_rate)
+        checks.number("other_learning_rate", other_learning_rate, above=0)
+    checks.number("momentum", momentum, least=0)
+    checks.number("weight_decay", weight_decay, least=0)
+
+
+def check_length(steps: int, batch_size: int) -> None:
+    """Raise ValueError, naming it, for a number of steps or a batch size that is no whole number of at least 1."""
+    checks.whole("steps", steps)
+    checks.whole("batch_size", batch_size)
 
 
 def parameter_groups(
@@ -154,15 +168,13 @@ def parameter_rates(
         ValueError: a rate that is negative or not finite, or a beginning that no parameter's name has.
     """
     swept = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.Conv2d)}
-    rest = learning_rate if others is None else others
-    found = {name: learning_rate if name in swept else rest for name, _ in model.named_parameters()}
+    own, rest = float(learning_rate), float(learning_rate if others is None else others)
+    found = {name: own if name in swept else rest for name, _ in model.named_parameters()}
     for beginning, rate in (rates or {}).items():
         names = [name for name in found if name.startswith(beginning)]
         if not names:
             raise ValueError(f"rates: no parameter's name begins with {beginning!r}; there are {', '.join(found)}.")
-        if not (isinstance(rate, int | float) and math.isfinite(rate) and rate >= 0):
-            raise ValueError(f"rates: {beginning} = {rate!r} must be a finite number, 0 to freeze.")
-        found.update(dict.fromkeys(names, rate))
+        found.update(dict.fromkeys(names, checks.number(f"rates[{beginning!r}]", rate, least=0, hint="0 freezes")))
     return found
 
 
@@ -207,9 +219,3 @@ def evaluate(model: nn.Module, dataset: Dataset, split: str = "test", batch_size
 def _endless(dataset: Dataset, batch_size: int, generator: torch.Generator) -> Iterable[tuple[Tensor, Tensor]]:
     while True:
         yield from dataset.batches(batch_size, generator)
-
-
-def _require_positive(**values: float) -> None:
-    for name, value in values.items():
-        if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-            raise ValueError(f"{name} = {value!r} must be a positive number.")
