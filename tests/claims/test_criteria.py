@@ -67,6 +67,13 @@ def test_the_largest_is_a_modulus_and_steps_over_no_nan():
     assert "1 of 3" in refusal(criteria.largest, [1.0, math.nan, 2.0], "x")
 
 
+def test_a_power_law_is_of_numbers_too():
+    assert criteria.power_law([1, 10, 100], [2.0, 0.2, 0.02], "steps").slope == pytest.approx(-1)
+    assert "steps: 1 of 3" in refusal(criteria.power_law, [1, 10, 100], [2.0, math.nan, 1.0], "steps")
+    assert "steps: y: a value is not positive" in refusal(criteria.power_law, [1, 10, 100], [2.0, math.inf, 1], "steps")
+    assert "steps: x: shape (2,)" in refusal(criteria.power_law, [1, 10], [2.0, 1.0], "steps")
+
+
 def test_every_field_of_what_was_found_is_checked():
     @dataclass
     class Page:

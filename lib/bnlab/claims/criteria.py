@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bnlab.claims.ledger import LedgerError
+from bnlab.claims.statistics import PowerLaw, log_log_slope
 
 Found = TypeVar("Found")
 
@@ -49,6 +50,19 @@ def largest(values: object, name: str) -> float:
     2.0
     """
     return float(np.abs(numbers(values, name)).max())
+
+
+def power_law(x: object, y: object, name: str) -> PowerLaw:
+    """Fit y ~ x^slope as `statistics.log_log_slope` does, to numbers as `numbers` takes them.
+
+    Raises:
+        LedgerError: fewer than three points, or a value that has no logarithm; the line says of what.
+    """
+    x, y = numbers(x, name), numbers(y, name)
+    try:
+        return log_log_slope(x, y)
+    except ValueError as error:
+        raise LedgerError(f"{name}: {error}") from None
 
 
 def checked(found: Found) -> Found:
