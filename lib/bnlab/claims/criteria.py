@@ -1,0 +1,107 @@
+"""What a criterion may look at: numbers that are numbers, and tables with every arm and every run in them.
+
+A comparison with nan is false, and a maximum may step over it: what was never measured would come out as "reproduced"
+or "not reproduced". So a chapter's ``verdicts.py`` takes its numbers by way of this module, which answers nan, a
+missing arm and a lost run with an error. Infinity is a number here: a run that diverged is the worst, not a lost one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import fields
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+
+from bnlab.claims.ledger import LedgerError
+
+Found = TypeVar("Found")
+
+
+def numbers(values: object, name: str) -> np.ndarray:
+    """Take one number or several (a list, a column, an array) as float64 (n,), infinity included.
+
+    >>> numbers([1, 2.5], "slopes").tolist(), numbers(3, "slope").tolist()
+    ([1.0, 2.5], [3.0])
+
+    Raises:
+        LedgerError: there is none, one is nan or missing, or one is no real number.
+    """
+    try:
+        # Text would become a number by way of float64, and a complex number lose its imaginary part.
+        if not all(isinstance(value, int | float | np.number | np.bool_) for value in np.ravel(values).tolist()):
+            raise TypeError
+        vector = np.ravel(np.asarray(values, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise LedgerError(f"{name}: {str(values)[:80]} is no number, so it decides nothing.") from None
+    if not len(vector):
+        raise LedgerError(f"{name}: no number at all, so it decides nothing.")
+    if lost := int(np.isnan(vector).sum()):
+        raise LedgerError(f"{name}: {lost} of {len(vector)} values are not a number, so they decide nothing.")
+    return vector
+
+
+def largest(values: object, name: str) -> float:
+    """Take the largest modulus of one number or several, as `numbers` takes them.
+
+    >>> largest([1.0, -2.0], "errors")
+    2.0
+    """
+    return float(np.abs(numbers(values, name)).max())
+
+
+def checked(found: Found) -> Found:
+    """Give back a dataclass of what a page has found if all its fields but texts hold numbers, else LedgerError."""
+    for field in fields(found):
+        if not isinstance(value := getattr(found, field.name), str):
+            numbers(value, field.name)
+    return found
+
+
+def rows(table: pd.DataFrame, name: str, **where: object) -> pd.DataFrame:
+    """Select the rows of a table in which every column named has the value given.
+
+    Raises:
+        LedgerError: the table lacks a column, or no row is left (an arm is missing).
+    """
+    for column, value in where.items():
+        if column not in table:
+            raise LedgerError(f"{name}: no column {column!r} in it.")
+        table = table[table[column] == value]
+    if table.empty:
+        asked = ", ".join(f"{column} = {value!r}" for column, value in where.items())
+        raise LedgerError(f"{name}: no row{' with ' if asked else ''}{asked}.")
+    return table
+
+
+def by_run(
+    table: pd.DataFrame, name: str, *, run: str | Sequence[str], arm: str, value: str, arms: Sequence[Hashable] = ()
+) -> pd.DataFrame:
+    """Set the arms of each run side by side: one row a run (a seed, say), one column an arm.
+
+    ``arms`` are the columns wanted, in this order; without them, all that the table has.
+
+    >>> table = pd.DataFrame({"seed": [0, 0, 1, 1], "norm": ["bn", "none"] * 2, "error": [1.0, 2.0, 1.5, 3.0]})
+    >>> by_run(table, "runs", run="seed", arm="norm", value="error", arms=("none", "bn")).to_numpy().tolist()
+    [[2.0, 1.0], [3.0, 1.5]]
+
+    Raises:
+        LedgerError: a column, an arm or a run is missing, a run is there twice, or a value is not a number.
+    """
+    keys = [run] if isinstance(run, str) else list(run)
+    for column in (*keys, arm, value):
+        if column not in table:
+            raise LedgerError(f"{name}: no column {column!r} in it.")
+    numbers(table[value], f"{name}, {value}")
+    if table.duplicated([*keys, arm]).any():
+        raise LedgerError(f"{name}: a run is there twice.")
+    side_by_side = table.pivot(index=keys, columns=arm, values=value)
+    if missing := [key for key in arms if key not in side_by_side]:
+        raise LedgerError(f"{name}: no run of {arm} = {missing[0]!r}.")
+    side_by_side = side_by_side[list(arms)] if arms else side_by_side
+    if side_by_side.isna().any(axis=None):
+        raise LedgerError(
+            f"{name}: {int(side_by_side.isna().sum().sum())} runs are lost: not every {arm} has them all."
+        )
+    return side_by_side
