@@ -82,7 +82,8 @@ def curves(
             run = train(
                 model, data, learning_rate=rate, steps=images // batch_size, batch_size=batch_size, generator=order
             )
-            if run.diverged:
+            if run.diverged:  # it never gets to a loss, which is not the same as not having run
+                rows.append((ARMS[arm], seed, epoch, math.inf, math.inf, math.nan, math.nan))
                 break
             renew(model, all_images)
             model.eval()
