@@ -190,6 +190,15 @@ def test_a_diverged_run_counts_as_guessing():
     assert noise_matching.matched(runs, 0.4)["noisy_error"].tolist() == pytest.approx([0.9, 0.9])
 
 
+def test_the_last_record_is_one_record():
+    """Where the last record lacks a number, no earlier one lends it: nothing is mixed of two steps."""
+    runs = invented({"none": {0.1: 0.4}}, {"none": 0.1}, seeds=(0,)).query("role == 'reported' and noise == 0")
+    later = runs.assign(step=9, test_error=np.nan, test_loss=0.3, loss=0.2)
+    last = noise_matching.finals(pd.concat([later, runs]))
+    assert last[["step", "loss", "test_loss"]].to_numpy().tolist() == [[9, 0.2, 0.3]]
+    assert last["test_error"].isna().all()
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
