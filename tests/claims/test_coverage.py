@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from bnlab.claims import coverage, ledger
-from bnlab.claims.coverage import MissingArm, NotRun
+from bnlab.claims.coverage import MissingArmError, NotRunError
 from bnlab.claims.ledger import LedgerError
 
 WIDE = pd.DataFrame({"none": [1.0, 2, 3, 4, 5], "batch": [0.1, 0.2, math.inf, 0.4, 0.5]})
@@ -30,17 +30,17 @@ def test_what_is_there_is_given_back():
     ],
 )
 def test_a_table_or_a_rate_that_was_not_run(table, words):
-    with pytest.raises(NotRun) as caught:
+    with pytest.raises(NotRunError) as caught:
         coverage.need(table, "long runs", learning_rate=[0.1, 3.0, 10.0])
     assert str(caught.value) == words
-    assert not isinstance(caught.value, MissingArm)
+    assert not isinstance(caught.value, MissingArmError)
 
 
 @pytest.mark.parametrize(
     ("wide", "error", "words"),
     [
-        (WIDE.drop(columns="batch"), MissingArm, "no errors of batch"),
-        (WIDE.assign(batch=math.nan), MissingArm, "no errors of batch"),
+        (WIDE.drop(columns="batch"), MissingArmError, "no errors of batch"),
+        (WIDE.assign(batch=math.nan), MissingArmError, "no errors of batch"),
         (WIDE.assign(batch=[0, 0, math.nan, 0, 0]), LedgerError, "errors of batch: 1 of 5 values are not a number"),
         (WIDE[:4], LedgerError, "errors: 4 paired seeds are fewer than 5."),
     ],
@@ -59,16 +59,18 @@ def not_there(error):
 
 
 def test_what_was_not_run_is_no_verdict():
-    made = coverage.judged(["C-Fig7", "C-Sep"], not_there(NotRun), "runs", scale="quick", data="digits")
+    made = coverage.judged(["C-Fig7", "C-Sep"], not_there(NotRunError), "runs", scale="quick", data="digits")
     assert [(v.id, v.verdict, v.measured, v.scale, v.data) for v in made] == [
         (name, "not run at full scale", "no runs at quick", "quick", "digits") for name in ("C-Fig7", "C-Sep")
     ]
 
 
 def test_a_missing_arm_is_an_error_in_a_quick_run_only():
-    assert coverage.judged(["C-Fig7"], not_there(MissingArm), "x", scale="full")[0].verdict == "not run at full scale"
-    with pytest.raises(MissingArm):
-        coverage.judged(["C-Fig7"], not_there(MissingArm), "x", scale="quick")
+    assert (
+        coverage.judged(["C-Fig7"], not_there(MissingArmError), "x", scale="full")[0].verdict == "not run at full scale"
+    )
+    with pytest.raises(MissingArmError):
+        coverage.judged(["C-Fig7"], not_there(MissingArmError), "x", scale="quick")
     for scale in ledger.SCALES:
         with pytest.raises(LedgerError, match="no x at"):
             coverage.judged(["C-Fig7"], not_there(LedgerError), "x", scale=scale)

@@ -17,11 +17,11 @@ from bnlab.claims.ledger import LedgerError, Verdict
 SEEDS = 5  # paired draws that a claim about runs needs at least
 
 
-class NotRun(LedgerError):
+class NotRunError(LedgerError):
     """Something that a criterion looks at was not run. Its text says what."""
 
 
-class MissingArm(NotRun):
+class MissingArmError(NotRunError):
     """One of the things compared is not in the table."""
 
 
@@ -32,14 +32,14 @@ def need(table: pd.DataFrame | None, name: str, **values: Sequence[Hashable]) ->
     [0.1, 3.0]
 
     Raises:
-        NotRun: the table, or a value in it, is not there.
+        NotRunError: the table, or a value in it, is not there.
     """
     if table is None or table.empty:
-        raise NotRun(f"no {name}")
+        raise NotRunError(f"no {name}")
     for column, wanted in values.items():
         absent = [str(value) for value in wanted if value not in set(table[column])]
         if absent:
-            raise NotRun(f"no {name} with {column.replace('_', ' ')} {', '.join(absent)}")
+            raise NotRunError(f"no {name} with {column.replace('_', ' ')} {', '.join(absent)}")
     return table
 
 
@@ -47,12 +47,12 @@ def paired(wide: pd.DataFrame, name: str, arms: Sequence[Hashable]) -> pd.DataFr
     """Take the arms of runs set side by side: one row a seed, one column an arm, in the order of ``arms``.
 
     Raises:
-        MissingArm: an arm is not there at all.
+        MissingArmError: an arm is not there at all.
         LedgerError: a run is lost (no number, for one seed), or there are fewer than `SEEDS` seeds.
     """
     for arm in arms:
         if arm not in wide or wide[arm].isna().all():
-            raise MissingArm(f"no {name} of {arm}")
+            raise MissingArmError(f"no {name} of {arm}")
     wide = wide[list(arms)]
     for arm in arms:
         numbers(wide[arm], f"{name} of {arm}")
@@ -78,8 +78,8 @@ def judged(
     """
     try:
         return judge(*tables, scale=scale, data=data)
-    except NotRun as why:
-        if isinstance(why, MissingArm) and scale == "quick":
+    except NotRunError as why:
+        if isinstance(why, MissingArmError) and scale == "quick":
             raise
         return [ledger.judge(claim, "not run at full scale", measured=str(why), scale=scale, data=data)
                 for claim in claims]  # fmt: skip

@@ -47,6 +47,7 @@ def nearest_step(runs: pd.DataFrame, step: int) -> int:
 
 def final_errors(runs: pd.DataFrame, keys: Sequence[str] = RUN) -> pd.DataFrame:
     """Last test error of every run, and whether the network was ``lost``: diverged, or above `LOST`."""
+    runs = runs.reset_index(drop=True)  # tables put together may name two rows alike
     last = runs.loc[runs.groupby(list(keys))["step"].idxmax().sort_values()]
     lost = last["diverged"].astype(bool) | ~(last["test_error"] <= LOST)
     made = last[[*keys, "step", "test_error"]].assign(lost=lost).reset_index(drop=True)
@@ -145,7 +146,7 @@ def under_other_settings(
 
 
 def log_ratios(above: pd.Series, below: pd.Series) -> pd.Series:
-    """ln(above / below) of sizes that may be zero or infinite: two alike tie, else the ratio is beyond every finite one.
+    """ln(above / below) of sizes that may be zero or infinite: two alike tie, else it is beyond every finite one.
 
     A dead channel's eigenvalue is exactly 0, a network without numbers is infinitely far.
     """
