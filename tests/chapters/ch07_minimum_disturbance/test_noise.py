@@ -163,6 +163,13 @@ def test_methods_are_compared_where_they_are_equally_good():
     assert edge["reached"].all()
 
 
+def test_a_level_that_is_that_of_the_lowest_rate_is_reached_there():
+    runs = invented({"none": {0.01: 0.8, 0.1: 0.4}}, {"none": 0.1})
+    at = noise_matching.matched(runs, 0.8)
+    assert at["reached"].all()
+    assert at["rate"].tolist() == pytest.approx([0.01] * 2)
+
+
 def test_runs_that_never_reach_the_level_say_so():
     runs = invented({"none": {0.01: 0.8, 0.1: 0.4}, "batch": {0.01: 0.2, 0.1: 0.1}}, {"none": 0.1, "batch": 0.2})
     at = noise_matching.matched(runs, 0.3).drop_duplicates("norm").set_index("norm")

@@ -95,6 +95,8 @@ def matched(runs: pd.DataFrame, level: float, by: str = "error", fc: str = "froz
 
 def _crossing(x: np.ndarray, y: np.ndarray, level: float) -> tuple[float, bool]:
     """Where the curve through (x, y) first comes down to the level, and whether it does."""
+    if y[0] == level:
+        return x[0], True
     for left in range(len(x) - 1):
         high, low = y[left], y[left + 1]
         if high > level >= low:
