@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from bnlab import datasets
-from bnlab.chapters.ch06_speed_and_stability import channel_norms, effects
+from bnlab.chapters.ch06_speed_and_stability import channel_norms, effects, interventions
 from bnlab.chapters.ch06_speed_and_stability import quick as channel_norms_quick
 from bnlab.chapters.ch06_speed_and_stability.channel_norms import ARMS, FC_ARMS, arm_points, named_arms
 from bnlab.sweeps import sweep as sweeps
@@ -180,18 +180,20 @@ def test_shares_of_the_gap_by_hand():
         ("lower half raised", "paper"): (0.15, 0.25), ("baseline", "matched"): (0.20, 0.30),
         ("BN after both", "matched"): (0.18, 0.32), ("lower half raised", "matched"): (0.19, 0.25),
     })  # fmt: skip
-    found = effects.shares(table, 1e-3).set_index(["fc_mode", "arm", "seed"]).sort_index()
+    found = interventions.shares(table, 1e-3).set_index(["fc_mode", "arm", "seed"]).sort_index()
     assert found.loc[("paper", "lower half raised")]["share"].tolist() == pytest.approx([0.5, 0.25])
     assert found.loc[("paper", "BN after both")]["share"].tolist() == pytest.approx([1, 1])
     assert found.loc[("paper", "baseline")]["gain"].tolist() == [0, 0]
     matched = found.loc[("matched", "lower half raised")]
     assert matched["share"].tolist() == pytest.approx([0.1, 0.25])  # of the gap in the paper's setting
     assert matched["own_share"].tolist() == [pytest.approx(0.5), pytest.approx(math.nan, nan_ok=True)]
-    summary = effects.share_summary(found.reset_index()).set_index(["fc_mode", "arm"])
+    summary = interventions.share_summary(found.reset_index()).set_index(["fc_mode", "arm"])
     assert summary.loc[("paper", "lower half raised"), "share"] == pytest.approx(0.375)
     assert summary.loc[("paper", "lower half raised"), ["low", "high"]].tolist() == pytest.approx([0.25, 0.5])
+    in_another_order = interventions.shares(table.iloc[::-1], 1e-3).set_index(["fc_mode", "arm", "seed"]).sort_index()
+    pd.testing.assert_frame_equal(in_another_order, found)
     with pytest.raises(ValueError, match="no baseline and BN after both"):
-        effects.shares(table[table["arm"] != "BN after both"], 1e-3)
+        interventions.shares(table[table["arm"] != "BN after both"], 1e-3)
 
 
 def stability(lost, norm="none", cap=0.0, seed=0):
@@ -204,11 +206,11 @@ def test_largest_rates_stop_at_the_first_that_is_lost():
     plain = [stability([4, 8]), stability([2], seed=1), stability([1, 2, 4, 8], seed=2)]
     batch = [stability([], "batch"), stability([8], "batch", seed=1), stability([1], "batch", seed=2)]
     table = pd.concat([*plain, *batch])
-    found = effects.largest_stable_rates(table.sample(frac=1, random_state=0)).set_index(["norm", "seed"])
+    found = interventions.largest_stable_rates(table.sample(frac=1, random_state=0)).set_index(["norm", "seed"])
     assert found["largest"].loc["none"].sort_index().tolist() == [2, 1, pytest.approx(math.nan, nan_ok=True)]
     assert found["beyond"].loc["none"].sort_index().tolist() == ["", "", "below"]
     assert found.loc[("batch", 0), ["largest", "beyond"]].tolist() == [8, "above"]
-    ratio = effects.rate_ratios(found.reset_index(), smallest=1)
+    ratio = interventions.rate_ratios(found.reset_index(), smallest=1)
     assert ratio.tolist() == [4, 4, 0]
 
 
@@ -217,8 +219,8 @@ def test_products_of_cap_and_rate():
     same = [stability([4, 8], cap=cap, seed=1) for cap in (2.0, 4.0, 1e6)]
     wider = [stability([4, 8], cap=cap, seed=2) for cap in (2.0, 8.0)]
     outside = [stability([] if cap == 2 else [8], cap=cap, seed=3) for cap in (2.0, 4.0)]
-    found = effects.largest_stable_rates(pd.concat([*inverse, *same, *wider, *outside, stability([2])]))
-    made = effects.products(found).set_index("seed")
+    found = interventions.largest_stable_rates(pd.concat([*inverse, *same, *wider, *outside, stability([2])]))
+    made = interventions.products(found).set_index("seed")
     assert made.loc[0].tolist() == [8, 8, True]
     assert made.loc[1].tolist() == [4, 8, True]  # the cap that is never reached is left out
     assert made.loc[2].tolist() == [4, 16, False]
@@ -235,6 +237,36 @@ def test_headline_effects_and_holm():
     assert made["p_value"].tolist() == pytest.approx([1 / 32, 6 / 32])
     assert made["holm"].tolist() == pytest.approx([2 / 32, 6 / 32])
     assert made["positive"].tolist() == [5, 4]
+
+
+def test_an_eigenvalue_of_zero_is_beyond_every_other():
+    gone = pd.DataFrame({"above": [2.0, 4.0, 8.0, 3.0, 0.0], "below": [1.0, 0.0, 0.0, 0.0, 0.0]})
+    made = effects.headline({"A": (gone, "ratio")}).iloc[0]
+    assert made["effect"] == math.inf  # of 2, inf, inf, inf and a tie
+    assert made["low"] == pytest.approx(1)
+    assert (made["seeds"], made["positive"]) == (5, 4)
+    nothing = pd.DataFrame({"above": [0.0] * 5, "below": [1.0, 1.0, 0.0, 1.0, 1.0]})
+    assert effects.headline({"A": (nothing, "ratio")}).loc[0, ["effect", "high", "p_value"]].tolist() == [0, 1, 1]
+    pair = pd.DataFrame({"above": [3.0] * 4, "below": [0.0, 0.0, 1.0, 1.0]})
+    assert effects.headline({"A": (pair, "ratio")}).loc[0, "effect"] == math.inf  # between 3 and infinity
+
+
+def test_where_there_is_no_gap_nothing_is_a_share_of_it():
+    table = arm_table({
+        ("baseline", "paper"): (0.10, 0.30, 0.05), ("BN after both", "paper"): (0.10, 0.10, 0.10),
+        ("lower half raised", "paper"): (0.05, 0.25, 0.20),
+    })  # fmt: skip
+    found = interventions.shares(table, 1e-3)
+    raised = found[found["arm"] == "lower half raised"].set_index("seed")
+    assert raised["gain"].tolist() == pytest.approx([0.05, 0.05, -0.15])
+    assert raised["share"].tolist() == [pytest.approx(x, nan_ok=True) for x in (math.nan, 0.25, math.nan)]
+    summary = interventions.share_summary(found).set_index("arm").loc["lower half raised"]
+    assert summary[["seeds", "share"]].tolist() == [1, pytest.approx(0.25)]
+    assert np.isnan(summary[["low", "high"]].astype(float)).all()  # one seed has no interval
+    assert summary["gain"] == pytest.approx(0.05)
+    everywhere = interventions.share_summary(interventions.shares(table[table["seed"] != 1], 1e-3)).set_index("arm")
+    assert everywhere["seeds"].tolist() == [0, 0, 0]
+    assert everywhere["share"].isna().all()
 
 
 def test_other_settings_are_compared_with_their_own_baseline():

@@ -163,6 +163,13 @@ def test_methods_are_compared_where_they_are_equally_good():
     assert edge["reached"].all()
 
 
+def test_a_level_that_is_that_of_the_lowest_rate_is_reached_there():
+    runs = invented({"none": {0.01: 0.8, 0.1: 0.4}}, {"none": 0.1})
+    at = noise_matching.matched(runs, 0.8)
+    assert at["reached"].all()
+    assert at["rate"].tolist() == pytest.approx([0.01] * 2)
+
+
 def test_runs_that_never_reach_the_level_say_so():
     runs = invented({"none": {0.01: 0.8, 0.1: 0.4}, "batch": {0.01: 0.2, 0.1: 0.1}}, {"none": 0.1, "batch": 0.2})
     at = noise_matching.matched(runs, 0.3).drop_duplicates("norm").set_index("norm")
@@ -188,6 +195,15 @@ def test_a_diverged_run_counts_as_guessing():
     last = noise_matching.finals(runs)
     assert last[(last["rate"] == 0.1) & (last["noise"] == 10)]["test_error"].tolist() == [0.9, 0.9]
     assert noise_matching.matched(runs, 0.4)["noisy_error"].tolist() == pytest.approx([0.9, 0.9])
+
+
+def test_the_last_record_is_one_record():
+    """Where the last record lacks a number, no earlier one lends it: nothing is mixed of two steps."""
+    runs = invented({"none": {0.1: 0.4}}, {"none": 0.1}, seeds=(0,)).query("role == 'reported' and noise == 0")
+    later = runs.assign(step=9, test_error=np.nan, test_loss=0.3, loss=0.2)
+    last = noise_matching.finals(pd.concat([later, runs]))
+    assert last[["step", "loss", "test_loss"]].to_numpy().tolist() == [[9, 0.2, 0.3]]
+    assert last["test_error"].isna().all()
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,7 @@ the way is represented by the last state that has numbers, which understates how
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from itertools import repeat
 
 import numpy as np
 import pandas as pd
@@ -20,7 +18,7 @@ from bnlab.tables import table
 RUN = ["norm", "learning_rate", "seed"]
 FIFTH = 5  # the step after which figures 6 and 8b are read
 LOST = 0.8  # a test error above this is that of a network that only guesses
-BOTH = "BN after both"
+BEYOND = 1e4  # stands for the logarithm of infinity where it is ranked: float64 ends at exp(709)
 RUNAWAY = 10  # times its initial value: a loss above is running away
 
 
@@ -49,6 +47,7 @@ def nearest_step(runs: pd.DataFrame, step: int) -> int:
 
 def final_errors(runs: pd.DataFrame, keys: Sequence[str] = RUN) -> pd.DataFrame:
     """Last test error of every run, and whether the network was ``lost``: diverged, or above `LOST`."""
+    runs = runs.reset_index(drop=True)  # tables put together may name two rows alike
     last = runs.loc[runs.groupby(list(keys))["step"].idxmax().sort_values()]
     lost = last["diverged"].astype(bool) | ~(last["test_error"] <= LOST)
     made = last[[*keys, "step", "test_error"]].assign(lost=lost).reset_index(drop=True)
@@ -107,58 +106,6 @@ def sides(first_steps: pd.DataFrame, norm: str = "none", threshold: float = 1.0)
     return made
 
 
-def shares(arms: pd.DataFrame, rate: float) -> pd.DataFrame:
-    """What every arm gains over the baseline whose fc is treated alike, in the final test error, by seed.
-
-    ``gain`` is in units of the error; ``share`` is the gain over what Batch Normalization after both layers gains with
-    fc as in the paper; ``own_share`` over what it gains with fc treated as in the arm, nan where it gains nothing.
-
-    Raises:
-        ValueError: no baseline or no Batch Normalization at that rate.
-    """
-    errors = final_errors(arms[arms["learning_rate"] == rate], ("arm", "fc_mode", "seed"))
-    of = {key: part.set_index("seed")["test_error"] for key, part in errors.groupby(["fc_mode", "arm"], sort=False)}
-    if not {("paper", "baseline"), ("paper", BOTH)} <= set(of):
-        raise ValueError(f"rate = {rate!r}: the table has no baseline and {BOTH} with fc as in the paper")
-    paper_gap, rows = of["paper", "baseline"] - of["paper", BOTH], []
-    for (mode, arm), error in of.items():
-        gain = of[mode, "baseline"] - error
-        own_gap = of[mode, "baseline"] - of[mode, BOTH] if (mode, BOTH) in of else math.nan * error
-        own = (gain / own_gap).where(own_gap > 0)
-        rows += zip(repeat(arm), repeat(mode), error.index, error, gain, gain / paper_gap, own, strict=False)
-    fractions = dict.fromkeys(("test_error", "gain", "share", "own_share"), "fraction")
-    return table(rows, {"arm": "name", "fc_mode": "name", "seed": "name", **fractions})
-
-
-def share_summary(found: pd.DataFrame) -> pd.DataFrame:
-    """Median share and gain of every arm over the seeds, with a bootstrap interval of the share's median."""
-    rows = []
-    for (arm, mode), part in found.groupby(["arm", "fc_mode"], sort=False):
-        summary = statistics.paired_summary(part["share"], np.zeros(len(part)), generator(0, "bootstrap"))
-        middle = [part[name].median() for name in ("test_error", "gain")]
-        rows.append((arm, mode, summary.n, *middle, summary.median_difference, summary.low, summary.high))
-    fractions = dict.fromkeys(("test_error", "gain", "share", "low", "high"), "fraction")
-    return table(rows, {"arm": "name", "fc_mode": "name", "seeds": "seeds", **fractions})
-
-
-def largest_stable_rates(stability: pd.DataFrame) -> pd.DataFrame:
-    """Largest rate survived by every norm and cap (0: none) and seed, all smaller ones of the grid survived too.
-
-    ``largest`` is nan and ``beyond`` "below" where the smallest rate was already too large; ``beyond`` is "above" where
-    all rates were survived, so that ``largest`` is a lower bound only.
-    """
-    ends = final_errors(stability, ("norm", "cap", "seed", "learning_rate"))
-    rows = []
-    for (norm, cap, seed), runs in ends.groupby(["norm", "cap", "seed"], sort=False):
-        runs = runs.sort_values("learning_rate")
-        survived = int((~runs["lost"]).cumprod().sum())  # before the first that was lost
-        largest = runs["learning_rate"].iloc[survived - 1] if survived else math.nan
-        beyond = "below" if not survived else "above" if survived == len(runs) else ""
-        rows.append((norm, cap, seed, largest, beyond))
-    units = {"norm": "name", "cap": "power; 0: none", "seed": "name"}
-    return table(rows, {**units, "largest": "of the convolution weights", "beyond": "name"})
-
-
 def masks(first_steps: pd.DataFrame, step: int = FIFTH) -> pd.DataFrame:
     """Share of channels that the two variants normalise, and for how many batch and moving average disagree, by run."""
     rows = first_steps[(first_steps["step"] == step) & first_steps["norm"].isin(["amplify", "suppress"])]
@@ -198,33 +145,14 @@ def under_other_settings(
     return table(made, {**names, "seed": "name", "ratio": "1"})
 
 
-def rate_ratios(found: pd.DataFrame, smallest: float) -> pd.Series:
-    """Largest rate with Batch Normalization over that of the plain network, by seed; a lower bound beyond the grid.
+def log_ratios(above: pd.Series, below: pd.Series) -> pd.Series:
+    """ln(above / below) of sizes that may be zero or infinite: two alike tie, else it is beyond every finite one.
 
-    Args:
-        found: what `largest_stable_rates` gives.
-        smallest: rate of the grid, which bounds from above what was survived where even that was too large.
+    A dead channel's eigenvalue is exactly 0, a network without numbers is infinitely far.
     """
-    free = found[found["cap"] == 0].pivot(index="seed", columns="norm", values="largest")
-    return free["batch"].fillna(0) / free["none"].fillna(smallest)
-
-
-def products(found: pd.DataFrame, largest_cap: float = 1e3) -> pd.DataFrame:
-    """Least and greatest product of cap and largest rate over the caps, by seed, and whether they are one within 2.
-
-    ``within`` is False where a largest rate lies beyond the grid.
-
-    Args:
-        found: what `largest_stable_rates` gives.
-        largest_cap: caps above were never reached.
-    """
-    capped = found[(found["cap"] > 0) & (found["cap"] <= largest_cap)]
-    by_seed = (capped["largest"] * capped["cap"]).groupby(capped["seed"])
-    made = pd.DataFrame({"least": by_seed.min(), "greatest": by_seed.max()}).reset_index()
-    inside = (capped["beyond"] == "").groupby(capped["seed"]).all()
-    made["within"] = (made["greatest"] <= 2 * made["least"]) & made["seed"].map(inside)
-    made.attrs["units"] = {"seed": "name", "least": "power", "greatest": "power", "within": "bool"}
-    return made
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(above) - np.log(below)
+    return logs.where(above != below, 0.0).clip(-BEYOND, BEYOND)
 
 
 def headline(pairs: Mapping[str, tuple[pd.DataFrame, str]]) -> pd.DataFrame:
@@ -235,12 +163,14 @@ def headline(pairs: Mapping[str, tuple[pd.DataFrame, str]]) -> pd.DataFrame:
     """
     rows = []
     for claim, (found, kind) in pairs.items():
-        above, below = (np.log(found[name]) if kind == "ratio" else found[name] for name in ("above", "below"))
-        summary = statistics.paired_summary(above, below, generator(0, "bootstrap"))
-        numbers = (summary.median_difference, summary.low, summary.high)
-        effect = [math.exp(value) if kind == "ratio" else value for value in numbers]
-        p_value = statistics.sign_test(above - below).p_value
-        rows.append((claim, kind, *effect, summary.n, summary.positive, p_value))
+        above, below = found["above"], found["below"]
+        differences = log_ratios(above, below) if kind == "ratio" else above - below
+        summary = statistics.paired_summary(differences, np.zeros(len(found)), generator(0, "bootstrap"))
+        effect = np.array([summary.median_difference, summary.low, summary.high])
+        with np.errstate(over="ignore"):  # beyond every finite ratio is infinite
+            effect = np.exp(effect) if kind == "ratio" else effect
+        p_value = statistics.sign_test(differences).p_value
+        rows.append((claim, kind, *effect.tolist(), summary.n, summary.positive, p_value))
     units = {"claim": "name", "kind": "name", **dict.fromkeys(("effect", "low", "high"), "1")}
     made = table(rows, {**units, "seeds": "seeds", "positive": "seeds", "p_value": "probability"})
     made["holm"] = statistics.holm(made["p_value"])

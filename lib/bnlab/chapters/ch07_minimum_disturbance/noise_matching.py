@@ -20,7 +20,8 @@ DOCUMENT = ("none", "batch", "batch_prior", "nlms_l1", "nlms_l2")  # the five ne
 def finals(runs: pd.DataFrame) -> pd.DataFrame:
     """The last row of every run of `noise_sensitivity.frontier` or `long_runs`, a diverged one at chance."""
     keys = ["norm", "noise", "rate", "seed", "fc"]
-    last = runs.sort_values("step").groupby(keys, as_index=False).last()
+    # Not groupby().last(), which takes each column's last number, of whatever step.
+    last = runs.sort_values("step").drop_duplicates(keys, keep="last").sort_values(keys).reset_index(drop=True)
     last["test_error"] = last["test_error"].where(~last["diverged"], CHANCE)
     last["test_loss"] = last["test_loss"].where(~last["diverged"], np.inf)
     return last
@@ -94,6 +95,8 @@ def matched(runs: pd.DataFrame, level: float, by: str = "error", fc: str = "froz
 
 def _crossing(x: np.ndarray, y: np.ndarray, level: float) -> tuple[float, bool]:
     """Where the curve through (x, y) first comes down to the level, and whether it does."""
+    if y[0] == level:
+        return x[0], True
     for left in range(len(x) - 1):
         high, low = y[left], y[left + 1]
         if high > level >= low:
