@@ -262,7 +262,7 @@ def missing(name: str) -> dict[str, pd.DataFrame]:
         (without("race_none", "seed", 2), "2 runs are lost"),
         (tables(**mismatch([{4: math.nan, 16: 0.1}] * 5, [0.1] * 5)), "values are not a number"),
         (tables(**mismatch([{4: 0.1, 16: 0.1}] * 4, [0.1] * 4)), "at least five paired seeds, not 4"),
-        (tables(**{f"curves_{arm}": course(arm, [0.1] * 4) for arm in regularisation.ARMS}), "paired seeds, not 4"),
+        (
             tables(**{f"curves_{arm}": course(arm, [0.1] * 4) for arm in regularisation.ARMS}),
             "five paired seeds, not 4",
         ),
