@@ -4,18 +4,16 @@ import sys
 
 import matplotlib as mpl
 import pytest
-from matplotlib import pyplot as plt
 
 from bnlab.figures import style as figures
 from bnlab.figures.animation import player
+from bnlab.figures.shapes import subplots
 
 
 @pytest.fixture(autouse=True)
 def _restore():
     with mpl.rc_context():
-        mpl.use("agg")
         yield
-    plt.close("all")
 
 
 def test_every_line_has_a_look_of_its_own():
@@ -58,13 +56,13 @@ def test_the_style_is_switched_on_by_its_call_only():
     cycle = list(mpl.rcParams["axes.prop_cycle"])
     assert cycle[1] == {"color": "#D55E00", "linestyle": "--"}
     assert len(cycle) == 7
-    figure, axes = plt.subplots()
+    figure, axes = subplots()
     axes.plot([0, 1])
-    figure.canvas.draw()
+    figure.draw_without_rendering()
 
 
 def film(name: str = "waves", alt: str = 'A "wave" & more', **more) -> str:
-    figure, axes = plt.subplots(figsize=(2, 1))
+    figure, axes = subplots(height=1, width=2)
     (line,) = axes.plot([0, 1], [0, 0])
     drawn = []
 
@@ -75,7 +73,6 @@ def film(name: str = "waves", alt: str = 'A "wave" & more', **more) -> str:
 
     markup = player(figure, draw, 3, name=name, alt=alt, **more).data
     assert set(drawn) == {0, 1, 2}
-    assert not plt.fignum_exists(figure.number)
     return markup
 
 

@@ -10,6 +10,10 @@ import io
 import re
 from collections.abc import Callable
 
+import matplotlib as mpl
+from IPython.display import HTML
+from matplotlib.animation import FuncAnimation
+
 ICONS = {  # the player's buttons in signs that every font has, in the place of its icon font
     "fa-minus": "−",
     "fa-fast-backward": "|&lt;",
@@ -27,7 +31,8 @@ def player(figure, draw: Callable[[int], object], frames: int, *, name: str, alt
     """Build a playable figure: buttons, a slider over ``frames`` frames, a static frame for print and no-script.
 
     Args:
-        figure: the matplotlib Figure that ``draw`` changes; it is closed afterwards.
+        figure: the matplotlib Figure that ``draw`` changes; it is laid out once, for the first frame shown, since axes
+            that move with every frame are hard to follow (and take most of the time).
         draw: called with 0 … frames - 1, redraws the figure for that frame.
         frames: how many; keep it under about 40, each is a PNG inside the page.
         name: unique on the page, letters and digits: the stable id of the elements.
@@ -46,16 +51,13 @@ def player(figure, draw: Callable[[int], object], frames: int, *, name: str, alt
         raise ValueError(f"name = {name!r}: letters, digits and underscores, it becomes an element id.")
     if not alt.strip():
         raise ValueError("alt is empty: say in words what the animation shows.")
-    import matplotlib.pyplot as plt
-    from IPython.display import HTML
-    from matplotlib import animation
-
     draw(first)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     still = _png(figure)
-    with plt.rc_context({"savefig.bbox": None, "animation.embed_limit": 30}):
-        film = animation.FuncAnimation(figure, draw, frames=frames, interval=250, blit=False, init_func=lambda: None)
+    with mpl.rc_context({"savefig.bbox": None, "animation.embed_limit": 30}):
+        film = FuncAnimation(figure, draw, frames=frames, interval=250, blit=False, init_func=lambda: None)
         markup = film.to_jshtml(fps=4, default_mode="once", embed_frames=True)
-    plt.close(figure)
     markup = _offline(markup, name)
     described = html.escape(alt, quote=True)
     markup = markup.replace(f'<img id="_anim_img{name}">', f'<img id="_anim_img{name}" alt="{described}">')

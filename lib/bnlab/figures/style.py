@@ -1,14 +1,19 @@
-"""Figures: the book's one style, and plots of tidy tables (one module a chapter's family of figures).
+"""The book's one style.
 
-Every plot function takes tidy tables and returns a matplotlib Figure; the same function draws the quick run and the
-recorded full-scale run. Figures are opaque white, so that they read the same in the page's dark mode; lines differ in
-dash and marker as well as in colour, so that they read in grey.
+Figures are opaque white, so that they read the same in the page's dark mode; lines differ in dash and marker as well as
+in colour, so that they read in grey.
 """
+
+import sys
+from collections.abc import Iterable
+
+import matplotlib as mpl
 
 # Okabe and Ito (2008): eight colours told apart with any colour vision; yellow left out, too light on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+GREY = "#444444"  # what is not data: bounds, laws, guides
 
 STYLE = {
     "figure.figsize": (7.0, 4.0),
@@ -26,20 +31,25 @@ STYLE = {
     "lines.linewidth": 1.8,
     "lines.markersize": 5,
     "legend.frameon": False,
+    "legend.fontsize": 10,
     "image.cmap": "cividis",
     "svg.hashsalt": "bnlab",
 }
 
 
 def use_book_style() -> None:
-    """Switch matplotlib to the book's style; a chapter calls it once, importing calls it never."""
-    import matplotlib as mpl
+    """Switch matplotlib to the book's style; a chapter calls it once, importing calls it never.
 
+    In a notebook it also tells IPython to show figures that pyplot has not made, as importing pyplot would.
+    """
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if hasattr(shell, "kernel"):
+        shell.run_line_magic("matplotlib", "inline")
     mpl.rcParams.update(STYLE)
     mpl.rcParams["axes.prop_cycle"] = mpl.cycler(color=COLOURS, linestyle=DASHES)
 
 
-def line_styles(names: list[str]) -> dict[str, dict]:
+def line_styles(names: Iterable) -> dict[str, dict]:
     """Give each name its own colour, dash and marker, the same ones wherever the same list is drawn.
 
     From the eighth name on colours come again, each with another dash and marker.

@@ -2,18 +2,12 @@
 
 from itertools import product
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-
-mpl.use("Agg")
+from drawn import labelled
 
 from bnlab.chapters.ch02_inference_and_noise import plots
-
-
-def lines(axes):
-    return {line.get_label(): line for line in axes.get_lines()}
 
 
 def test_estimates_draw_a_panel_a_kind_and_medians():
@@ -21,7 +15,7 @@ def test_estimates_draw_a_panel_a_kind_and_medians():
     rows = [(data, m, name, m + extra) for data, m, name, extra in every]
     figure = plots.estimates(pd.DataFrame(rows, columns=["data", "m", "estimate", "ratio"]))
     assert [axes.get_title() for axes in figure.axes] == ["a", "b"]
-    assert lines(figure.axes[0])["x"].get_ydata().tolist() == [2, 3]
+    assert labelled(figure.axes[0])["x"].get_ydata().tolist() == [2, 3]
 
 
 def test_moving_averages_show_every_series():
@@ -30,8 +24,8 @@ def test_moving_averages_show_every_series():
     rows = [(step, name, 0.1 * step) for name in names for step in (1, 2)]
     tracks = pd.DataFrame(rows, columns=["step", "series", "value"])
     figure = plots.moving_averages(weights, tracks, [1])
-    assert set(names) <= set(lines(figure.axes[1]))
-    assert lines(figure.axes[0])["r"].get_ydata().tolist() == [0.1, 0.09, 0.081]
+    assert set(names) <= set(labelled(figure.axes[1]))
+    assert labelled(figure.axes[0])["r"].get_ydata().tolist() == [0.1, 0.09, 0.081]
 
 
 def test_filters_share_one_scale_and_show_biases():
@@ -59,14 +53,14 @@ def test_noise_draws_three_sources():
     table = pd.DataFrame([(x, m, 1 / m, 1.1 / m, 1.2 / m) for x in (0.0, 1.0) for m in (2, 4)],
                          columns=["x", "m", "drawn", "exact", "closed_form"])  # fmt: skip
     figure = plots.noise(table)
-    assert lines(figure.axes[0])["$x$ = 1, drawn"].get_ydata().tolist() == [0.5, 0.25]
+    assert labelled(figure.axes[0])["$x$ = 1, drawn"].get_ydata().tolist() == [0.5, 0.25]
 
 
 def test_spread_puts_eval_mode_beside_its_class():
     logits = pd.DataFrame([(mode, name, value) for mode, value in (("train", 1.0), ("train", 2.0), ("eval", 5.0))
                            for name in ("zero", "one")], columns=["mode", "class", "logit"])  # fmt: skip
     figure = plots.spread(logits)
-    assert lines(figure.axes[0])["eval mode: the same every time"].get_ydata().tolist() == [5.0, 5.0]
+    assert labelled(figure.axes[0])["eval mode: the same every time"].get_ydata().tolist() == [5.0, 5.0]
 
 
 @pytest.mark.parametrize("missing", [False, True])
@@ -77,11 +71,11 @@ def test_regularisation_leaves_out_levels_that_not_all_seeds_reached(missing):
     if missing:
         levels.loc[0, ["gap", "test_loss"]] = np.nan
     figure = plots.regularisation(levels, 0.1)
-    assert lines(figure.axes[0])["a"].get_xdata().tolist() == ([0.5] if missing else [0.1, 0.5])
+    assert labelled(figure.axes[0])["a"].get_xdata().tolist() == ([0.5] if missing else [0.1, 0.5])
     assert [label.get_text() for label in figure.axes[1].get_yticklabels()] == ["a", "b"]
 
 
 def test_races_put_those_that_never_arrive_above_the_line():
     results = pd.DataFrame([("a", 0.1, 0, 10.0), ("a", 1.0, 0, np.inf)], columns=["arm", "rate", "seed", "steps"])
     figure = plots.races(results, 100)
-    assert lines(figure.axes[0])["a"].get_ydata().tolist() == [10, 130]
+    assert labelled(figure.axes[0])["a"].get_ydata().tolist() == [10, 130]

@@ -1,16 +1,12 @@
 """The pictures of chapter 3 show what they were given: numbers, labels, medians, zeros; and can be read."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from drawn import readable, texts
+from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
-from matplotlib.text import Text
 
 from bnlab.chapters.ch03_adaptive_filter import plots as filters
 from bnlab.chapters.ch03_adaptive_filter import unrolling
@@ -19,20 +15,8 @@ from bnlab.theory import patches
 pytestmark = pytest.mark.usefixtures("book_style")
 
 
-def texts(figure):
-    return [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
-
-
 def every_axes(figure):
-    return figure.findobj(matplotlib.axes.Axes)
-
-
-def readable(figure):
-    """Seven inches wide, nothing smaller than 10 points, every mathematical text one that matplotlib can draw."""
-    FigureCanvasAgg(figure).draw()
-    assert figure.get_figwidth() == pytest.approx(7)
-    assert min(text.get_fontsize() for text in texts(figure)) >= 10
-    return figure
+    return figure.findobj(Axes)
 
 
 def convolution(kernel, stride=1, padding=0, dilation=1, size=4):
@@ -54,20 +38,18 @@ def test_block_diagrams_carry_the_corrected_signs_inside_their_panels():
     assert r"+ 2\mu\,\mathbb{X}\varepsilon" in words
     assert r"\mathbb{D} = \mathbb{Y} - \delta" in words
     assert "- 2" not in words
-    renderer = figure.canvas.get_renderer()
     for axes in figure.axes:
         for text in axes.texts:
-            box = text.get_window_extent(renderer)
+            box = text.get_window_extent()
             assert axes.bbox.x0 - 2 <= box.x0 < box.x1 <= axes.bbox.x1 + 2, text.get_text()
 
 
 def test_each_box_holds_its_words():
     figure = readable(filters.block_diagrams())
-    renderer = figure.canvas.get_renderer()
     for axes in figure.axes:
         for box in axes.patches:
-            frame = box.get_window_extent(renderer)
-            inside = [t.get_window_extent(renderer) for t in axes.texts]
+            frame = box.get_window_extent()
+            inside = [t.get_window_extent() for t in axes.texts]
             held = [t for t in inside if frame.contains((t.x0 + t.x1) / 2, (t.y0 + t.y1) / 2) and t.width > 1]
             assert held
             assert all(frame.x0 < t.x0 and t.x1 < frame.x1 for t in held)

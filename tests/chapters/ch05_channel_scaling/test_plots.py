@@ -1,17 +1,11 @@
 """Figures of channel scaling: drawn from tables, labelled, showing what the tables say."""
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from drawn import legend
 
 from bnlab.chapters.ch05_channel_scaling import layer_plots, plots
-
-mpl.use("Agg")
-
-
-def legend(figure):
-    return [text.get_text() for drawn in figure.legends for text in drawn.get_texts()]
 
 
 def frame(**columns):

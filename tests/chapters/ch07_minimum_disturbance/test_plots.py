@@ -3,16 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from drawn import labelled, legend
 
 from bnlab.chapters.ch07_minimum_disturbance import noise_plots as noise_sensitivity
 from bnlab.chapters.ch07_minimum_disturbance import plots as minimum_disturbance
 from bnlab.chapters.ch07_minimum_disturbance import schematic as arrangements
 
 NAMES = ["a: no normalisation", "d: BN before conv2"]
-
-
-def drawn(axes):
-    return {line.get_label(): line for line in axes.get_lines() if not line.get_label().startswith("_")}
 
 
 @pytest.fixture
@@ -27,7 +24,7 @@ def test_the_plane_shows_every_step():
         [("now", 0.0, 0.0), ("NLMS", 1.0, 0.5), ("other", 1.25, 0.0)], columns=["step", "first", "second"]
     )
     (axes,) = minimum_disturbance.smallest_steps(steps, (2.0, 1.0), 2.5).axes
-    lines = drawn(axes)
+    lines = labelled(axes)
     assert {"now", "NLMS", "other"} < set(lines)
     line = lines["all weights that give $d$"]
     np.testing.assert_allclose(2 * line.get_xdata() + line.get_ydata(), 2.5)
@@ -41,23 +38,23 @@ def test_scales_and_constraints():
         columns=["rule", "scale", "step", "error"],
     )
     left, right = minimum_disturbance.input_scales(table).axes
-    assert list(drawn(left)) == list(drawn(right)) == ["1", "2"]
+    assert list(labelled(left)) == list(labelled(right)) == ["1", "2"]
     overshoot = pd.DataFrame([("x", 1, 2.0), ("x", 6, 7.0), ("y", 1, 0.0)], columns=["form", "channels", "ratio"])
     remaining = pd.DataFrame([("z", 1, 0.0), ("z", 30, 0.9)], columns=["form", "pixels", "share"])
     left, right = minimum_disturbance.constraints(overshoot, remaining, 25).axes
-    assert drawn(left)["x"].get_ydata().tolist() == [2, 7]
-    assert drawn(right)["z"].get_ydata().tolist() == [1e-16, 0.9]
+    assert labelled(left)["x"].get_ydata().tolist() == [2, 7]
+    assert labelled(right)["z"].get_ydata().tolist() == [1e-16, 0.9]
 
 
 def test_powers_and_directions(powers):
     (axes,) = minimum_disturbance.input_powers(powers).axes
     assert [label.get_text() for label in axes.get_yticklabels()] == NAMES
-    for line, step in zip(drawn(axes).values(), (0, 9), strict=True):
+    for line, step in zip(labelled(axes).values(), (0, 9), strict=True):
         assert sorted(line.get_xdata()) == sorted(powers[powers["step"] == step]["power"])
     rows = [(n, s, step, span, 0.5) for n in NAMES for s in (0, 1) for step in (0, 9) for span in ("channel", "patch")]
     directions = pd.DataFrame(rows, columns=["arrangement", "seed", "step", "span", "cosine"])
     first, second, third = minimum_disturbance.nearness(directions, powers).axes
-    assert list(drawn(first)) == list(drawn(second)) == NAMES
+    assert list(labelled(first)) == list(labelled(second)) == NAMES
     assert len(third.get_lines()) == 4  # two seeds, two channels
     np.testing.assert_allclose(third.get_lines()[0].get_ydata(), 1.25)
 
@@ -83,11 +80,10 @@ def runs():
 def test_frontier_and_long_runs(runs):
     final = runs[runs["step"] == 2]
     (axes,) = noise_sensitivity.frontier(final, 10.0, 0.3).axes
-    labels = [text.get_text() for text in axes.figure.legends[0].get_texts()]
-    assert labels == ["Baseline", "BN after"]
+    assert legend(axes.figure) == ["Baseline", "BN after"]
     quiet, loud = noise_sensitivity.long_runs(runs, {"none": 0.1, "batch": 1.0}).axes
-    assert list(drawn(quiet)) == ["Baseline", "BN after"]
-    assert drawn(loud)["Baseline"].get_ydata().tolist() == pytest.approx([0.205, 0.305])
+    assert list(labelled(quiet)) == ["Baseline", "BN after"]
+    assert labelled(loud)["Baseline"].get_ydata().tolist() == pytest.approx([0.205, 0.305])
 
 
 def test_increases_and_ratios():
@@ -104,6 +100,6 @@ def test_increases_and_ratios():
         columns=["weights", "norm", "seed", "batch_size", "noise", "ratio"],
     )  # fmt: skip
     left, right = noise_sensitivity.noise_in_an_update(ratios).axes
-    assert list(drawn(left)) == list(drawn(right)) == ["Baseline", "BN after"]
-    assert drawn(left)["BN after"].get_ydata().tolist() == [1, 100]
-    assert len({line.get_marker() for line in drawn(left).values()}) == 2
+    assert list(labelled(left)) == list(labelled(right)) == ["Baseline", "BN after"]
+    assert labelled(left)["BN after"].get_ydata().tolist() == [1, 100]
+    assert len({line.get_marker() for line in labelled(left).values()}) == 2

@@ -1,18 +1,11 @@
 """Figures of length and direction: drawn from tables, labelled, with every arm in the legend."""
 
-import matplotlib as mpl
 import pandas as pd
 import pytest
+from drawn import legend
 
 from bnlab.chapters.ch11_length_and_direction import plots
 from bnlab.chapters.ch11_length_and_direction.decoupling import ARMS, KERNELS
-
-mpl.use("Agg")
-
-
-def legend(figure):
-    return [text.get_text() for drawn in figure.legends for text in drawn.get_texts()]
-
 
 CASES = [
     (plots.forms, {"form": ["a", "b"], "normalised": [0.0, 1.0], "value": [0.0, 2.0]}, ["equal", "a", "b"]),

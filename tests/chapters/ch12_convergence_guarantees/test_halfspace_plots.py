@@ -1,32 +1,13 @@
 """The pictures of chapter 12 on halfspaces and kernels show what they were given, and can be read."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.text import Text
+from drawn import labelled, readable
 
 from bnlab.chapters.ch12_convergence_guarantees import halfspace_plots as halfspaces
 
 pytestmark = pytest.mark.usefixtures("book_style")
-
-
-def readable(figure):
-    """Seven inches wide, nothing smaller than 10 points, every axis named; gives the figure back."""
-    FigureCanvasAgg(figure).draw()
-    assert figure.get_figwidth() == pytest.approx(7)
-    shown = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
-    assert min(text.get_fontsize() for text in shown if not text.get_text().startswith("$\\mathdefault")) >= 10
-    assert all(axes.get_xlabel() for axes in figure.axes)
-    return figure
-
-
-def lines_of(axes, label):
-    return [line for line in axes.get_lines() if line.get_label() == label]
 
 
 def test_separable_and_direction():
@@ -42,7 +23,7 @@ def test_separable_and_direction():
         ]
     )
     figure = readable(halfspaces.separable_loss(descent))
-    assert len(lines_of(figure.axes[0], "positive margin")) == 1  # one entry in the legend for all seeds
+    assert list(labelled(figure.axes[0])) == ["positive margin", "margin zero"]  # one entry for all seeds
     gaps = pd.DataFrame(
         {"inputs": ["Gaussian"] * 3, "samples": [10, 10, 100], "gap": [0.1, 0.3, 0.01], "seed": [0, 1, 0]}
     )
@@ -79,7 +60,7 @@ def test_bounds():
     figure = readable(halfspaces.gradient_bounds(runs))
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert labels == ["40 bisections", "4 bisections"]
-    drawn = lines_of(figure.axes[1], "slowest direction missing in u,\n$S^{-1}$ norm")[0]
+    drawn = labelled(figure.axes[1])["slowest direction missing in u,\n$S^{-1}$ norm"]
     assert drawn.get_ydata()[3] == pytest.approx((0.1 * 0.5**3) ** 0.5 / 0.4**3)
     stochastic = runs[runs["case"] == "random classes"].assign(batch=64)
     assert len(readable(halfspaces.excess_by_step(runs, stochastic)).axes[0].get_lines()) == 5
@@ -102,7 +83,7 @@ def test_landscape_margins_and_kernels():
         columns=["spread", "features", "seed", "share"],
     )
     axes = readable(halfspaces.margin_shares(growth)).axes[0]
-    assert lines_of(axes, "raw features (median)")[0].get_ydata().tolist() == pytest.approx([0.9, 0.225])
+    assert labelled(axes)["raw features (median)"].get_ydata().tolist() == pytest.approx([0.9, 0.225])
     widths = pd.DataFrame(
         {
             "width": [8, 16, 8, 16],
@@ -111,7 +92,7 @@ def test_landscape_margins_and_kernels():
             "forecast_error": [0.2, 0.1, 0.4, 0.1],
         }
     )
-    assert readable(halfspaces.kernel_widths(widths)).axes[0].get_lines()[1].get_ydata().tolist() == pytest.approx(
+    assert readable(halfspaces.kernel_widths(widths)).axes[0].get_lines()[0].get_ydata().tolist() == pytest.approx(
         [0.3, 0.1]
     )
     spectra = pd.DataFrame(

@@ -1,33 +1,14 @@
 """The pictures of chapter 12 on least squares show what they were given, and can be read."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.text import Text
+from drawn import labelled, readable
 
 from bnlab.chapters.ch12_convergence_guarantees import least_squares as ols
 from bnlab.chapters.ch12_convergence_guarantees import plots as convergence
 
 pytestmark = pytest.mark.usefixtures("book_style")
-
-
-def readable(figure):
-    """Seven inches wide, nothing smaller than 10 points, every axis named; gives the figure back."""
-    FigureCanvasAgg(figure).draw()
-    assert figure.get_figwidth() == pytest.approx(7)
-    shown = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
-    assert min(text.get_fontsize() for text in shown if not text.get_text().startswith("$\\mathdefault")) >= 10
-    assert all(axes.get_xlabel() for axes in figure.axes)
-    return figure
-
-
-def lines_of(axes, label):
-    return [line for line in axes.get_lines() if line.get_label() == label]
 
 
 def test_distances():
@@ -36,7 +17,7 @@ def test_distances():
         [pd.DataFrame({"rule": r, "step": t, "distance": f**t, "law": f**t}) for r, f in (("a", 0.5), ("b", 1.1))]
     )
     figure = readable(convergence.distances(runs))
-    assert lines_of(figure.axes[0], "b")[0].get_ydata()[-1] == pytest.approx(1.1**4)
+    assert labelled(figure.axes[0])["b"].get_ydata()[-1] == pytest.approx(1.1**4)
 
 
 def test_scaled_features():
@@ -53,7 +34,7 @@ def test_effective_spectrum():
         {"H": ["positive"] * 2 + ["indefinite"] * 2, "kappa": 1.0, "kappa_star": [0.5, 0.9, 0.7, 5.0]}
     )
     figure = readable(convergence.effective_spectrum(spectra, ratios))
-    assert lines_of(figure.axes[1], "indefinite")[0].get_xdata().tolist() == [0.7, 5.0]
+    assert labelled(figure.axes[1])["indefinite"].get_xdata().tolist() == [0.7, 5.0]
 
 
 def test_rates_that_never_arrive_are_drawn_above_the_line():
@@ -67,7 +48,7 @@ def test_rates_that_never_arrive_are_drawn_above_the_line():
         columns=["method", "seed", "rate", "iterations"],
     )
     axes = readable(convergence.learning_rates(sweep)).axes[0]
-    assert lines_of(axes, "plain")[0].get_xdata().tolist() == [0.1, 1.0]
+    assert labelled(axes)["plain"].get_xdata().tolist() == [0.1, 1.0]
     hollow = [line for line in axes.get_lines() if line.get_markerfacecolor() == "none" and len(line.get_xdata())]
     assert [line.get_xdata().tolist() for line in hollow] == [[10.0]]
     assert hollow[0].get_ydata()[0] > 1000

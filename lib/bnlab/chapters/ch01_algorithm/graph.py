@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from bnlab.figures.animation import player
+from bnlab.figures.shapes import subplots
 from bnlab.figures.style import COLOURS
 
 BACKWARD = COLOURS[1]
@@ -33,9 +35,7 @@ BACKWARD_WORDS = {
 
 def computation_graph():
     """Draw the graph of the forward pass, and the same graph run backwards with the derivative on every edge."""
-    import matplotlib.pyplot as plt
-
-    figure, panels = plt.subplots(2, 1, figsize=(7, 7.2))
+    figure, panels = subplots(2, height=7.2)
     for axes, words, backward in zip(panels, (FORWARD_WORDS, BACKWARD_WORDS), (False, True), strict=True):
         axes.set(xlim=(0.2, 10.6), ylim=(-0.5, 4.4))
         axes.axis("off")
@@ -52,7 +52,6 @@ def computation_graph():
             axes.text(*place, WORDS[name], ha="center", va="center", fontsize=17, bbox=box)
         title = "backward: the chain rule, against the arrows" if backward else "forward: one channel"
         axes.set_title(title, loc="left", fontsize=14)
-    plt.close(figure)
     return figure
 
 
@@ -67,10 +66,6 @@ def forward_player(points: pd.DataFrame, gamma: list[float], beta: list[float], 
         name: id of the elements, unique on the page.
         alt: what is shown, in words.
     """
-    import matplotlib.pyplot as plt
-
-    from bnlab.figures.animation import player
-
     x = points[["first", "second"]].to_numpy()
     mean, spread = x.mean(0), np.sqrt(x.var(0) + eps)
     stages = [x, x - mean, (x - mean) / spread, (x - mean) / spread * gamma + beta]
@@ -81,7 +76,7 @@ def forward_player(points: pd.DataFrame, gamma: list[float], beta: list[float], 
         "$y = \\gamma\\hat x + \\beta$: scaled and shifted",
     ]
     steps = [(stage, part) for stage in range(3) for part in np.linspace(0, 1, 6)[:-1]] + [(3, 0.0)]
-    figure, axes = plt.subplots(figsize=(5.4, 5.4), dpi=84)
+    figure, axes = subplots(height=5.4, width=5.4, dpi=84)
     reach = 1.05 * max(np.abs(stage).max() for stage in stages)
     (cloud,) = axes.plot([], [], "o", markersize=4, alpha=0.5, color=COLOURS[0])
     (cross,) = axes.plot([], [], color=COLOURS[1], linestyle="-", marker="", linewidth=3)

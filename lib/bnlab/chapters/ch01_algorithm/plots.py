@@ -1,9 +1,13 @@
 """Plots of chapter 1: what Batch Normalization does to values and gradients, what it costs, what small batches do."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
+import seaborn as sns
 
-from bnlab.figures.style import COLOURS, line_styles
+from bnlab.figures.shapes import groups, heat_map, lines, lines_with_quartiles, plain_ticks, subplots
+from bnlab.figures.style import COLOURS
 
 
 def channel_distributions(table: pd.DataFrame):
@@ -14,11 +18,8 @@ def channel_distributions(table: pd.DataFrame):
     Args:
         table: columns ``stage`` (name), ``channel`` (index), ``value`` (pure number).
     """
-    import matplotlib.pyplot as plt
-    import seaborn as sns
-
-    stages = list(dict.fromkeys(table["stage"]))
-    figure, panels = plt.subplots(len(stages), 1, figsize=(7, 2.3 * len(stages)), sharex=True)
+    stages = groups(table["stage"])
+    figure, panels = subplots(len(stages), height=2.3 * len(stages), sharex=True)
     for axes, stage in zip(panels, stages, strict=True):
         rows = table[table["stage"] == stage]
         sns.violinplot(rows, x="channel", y="value", ax=axes, color=COLOURS[4], inner=None, linewidth=1, cut=0)
@@ -27,7 +28,6 @@ def channel_distributions(table: pd.DataFrame):
         axes.errorbar(range(len(mean)), mean, spread, fmt="o", color=COLOURS[1], linewidth=2.5, markersize=5)
         axes.axhline(0, color="black", linewidth=0.8, linestyle=":")
         axes.set(title=stage, ylabel="value", xlabel="channel" if axes is panels[-1] else "")
-    plt.close(figure)
     return figure
 
 
@@ -39,21 +39,16 @@ def variance_law(curve: pd.DataFrame, points: pd.DataFrame, eps: float):
         points: measured ones, the same columns and ``source`` (name).
         eps: marked on the axis.
     """
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots()
+    figure, axes = subplots()
     axes.plot(curve["before"], curve["after"], color="black", linestyle="-", marker="", linewidth=1.2,
               label="$\\sigma_B^2/(\\sigma_B^2+\\epsilon)$")  # fmt: skip
-    for source, look in line_styles(list(dict.fromkeys(points["source"]))).items():
-        rows = points[points["source"] == source]
-        axes.plot(rows["before"], rows["after"], label=source, **look | {"linestyle": "", "alpha": 0.6})
+    lines(axes, points, "before", "after", "source", linestyle="none", alpha=0.6)
     axes.axvline(eps, color="black", linewidth=0.8, linestyle=":")
     axes.annotate("$\\epsilon$", (eps, 0.02), xytext=(5, 0), textcoords="offset points", fontsize=13)
     axes.axhline(1, color="black", linewidth=0.8, linestyle=":")
     axes.set(xscale="log", xlabel="variance of the channel before, $\\sigma_B^2$", ylabel="variance of $\\hat x$")
     axes.set_ylim(-0.05, 1.15)
     axes.legend(loc="center right")
-    plt.close(figure)
     return figure
 
 
@@ -64,14 +59,12 @@ def coupling_maps(table: pd.DataFrame, changed: tuple[int, int, int, int]):
         table: columns ``channel``, ``image``, ``row``, ``column``, ``change`` (magnitude, pure number).
         changed: image, channel, row and column of the pixel, which is circled.
     """
-    import matplotlib.pyplot as plt
-
-    channels, images = sorted(table["channel"].unique()), sorted(table["image"].unique())
+    channels, images = groups(table["channel"]), groups(table["image"])
     seen = np.log10(table["change"][table["change"] > 0])
-    figure, panels = plt.subplots(len(channels), len(images), figsize=(7, 0.6 + 1.45 * len(channels)), squeeze=False)
-    for axes, (channel, image) in zip(panels.flat, ((c, i) for c in channels for i in images), strict=True):
+    figure, panels = subplots(len(channels), len(images), height=0.6 + 1.45 * len(channels), squeeze=False)
+    for axes, (channel, image) in zip(panels.flat, product(channels, images), strict=True):
         part = table[(table["channel"] == channel) & (table["image"] == image)]
-        pixels = part.pivot_table(index="row", columns="column", values="change").to_numpy()
+        pixels = part.pivot(index="row", columns="column", values="change").to_numpy()
         axes.set(xticks=[], yticks=[], title=f"image {image}" if channel == channels[0] else "")
         axes.set_ylabel(f"channel {channel}" if image == images[0] else "")
         if (pixels == 0).all():
@@ -80,12 +73,10 @@ def coupling_maps(table: pd.DataFrame, changed: tuple[int, int, int, int]):
             axes.set_box_aspect(1)
             continue
         with np.errstate(divide="ignore"):
-            drawn = axes.imshow(np.log10(pixels), vmin=seen.min(), vmax=seen.max())
+            drawn = heat_map(axes, np.log10(pixels), vmin=seen.min(), vmax=seen.max())
         if (image, channel) == changed[:2]:
             axes.plot(changed[3], changed[2], "o", ms=13, mfc="none", mec=COLOURS[1], mew=2.5)
-        axes.grid(False)
-    figure.colorbar(drawn, ax=panels.ravel().tolist(), shrink=0.85).set_label("$\\log_{10}|\\Delta y|$")
-    plt.close(figure)
+    figure.colorbar(drawn, ax=panels, shrink=0.85, label="$\\log_{10}|\\Delta y|$")
     return figure
 
 
@@ -96,20 +87,15 @@ def gradient_terms(table: pd.DataFrame):
         table: columns ``panel`` (title), ``row``, ``column``, ``value``; the first panel is the input and has its own
             colours, the others share one scale around zero.
     """
-    import matplotlib.pyplot as plt
-
-    titles = list(dict.fromkeys(table["panel"]))
-    figure, panels = plt.subplots(2, 3, figsize=(7, 5))
+    titles = groups(table["panel"])
+    figure, panels = subplots(2, 3, height=5)
     largest = table[table["panel"].isin(titles[1:])]["value"].abs().quantile(0.995)
     for axes, title in zip(panels.flat, titles, strict=True):
-        pixels = table[table["panel"] == title].pivot_table(index="row", columns="column", values="value").to_numpy()
-        look = {"cmap": "gray"} if title == titles[0] else {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
-        drawn = axes.imshow(pixels, **look)
+        pixels = table[table["panel"] == title].pivot(index="row", columns="column", values="value")
+        drawn = heat_map(axes, pixels, **({"cmap": "gray"} if title == titles[0] else {"reach": largest}))
         axes.set(xticks=[], yticks=[], title=title)
-        axes.grid(False)
-    bar = figure.colorbar(drawn, ax=panels.ravel().tolist(), shrink=0.8, location="bottom", aspect=40)
-    bar.set_label("gradient (loss per unit of $x$ or $y$)")
-    plt.close(figure)
+    bar = {"shrink": 0.8, "location": "bottom", "aspect": 40, "label": "gradient (loss per unit of $x$ or $y$)"}
+    figure.colorbar(drawn, ax=panels, **bar)
     return figure
 
 
@@ -120,19 +106,12 @@ def jacobian(matrix: np.ndarray, singular_values: pd.DataFrame):
         matrix: dy/dx.
         singular_values: columns ``eps`` (label), ``index`` (1 is the largest), ``value`` (in units of gamma / sigma).
     """
-    import matplotlib.pyplot as plt
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3.5), width_ratios=[1, 1.1])
-    reach = np.abs(matrix).max()
-    left.imshow(matrix, cmap="RdBu_r", vmin=-reach, vmax=reach)
+    figure, (left, right) = subplots(1, 2, height=3.5, width_ratios=[1, 1.1])
+    heat_map(left, matrix, reach=np.abs(matrix).max())
     left.set(title="$\\partial y_i/\\partial x_j$", xlabel="$j$", ylabel="$i$")
-    left.grid(False)
-    for name, look in line_styles(list(dict.fromkeys(singular_values["eps"]))).items():
-        rows = singular_values[singular_values["eps"] == name]
-        right.plot(rows["index"], rows["value"], label=name, **look | {"linestyle": ""}, ms=7, mfc="none")
+    lines(right, singular_values, "index", "value", "eps", linestyle="none", markersize=7, markerfacecolor="none")
     right.set(title="singular values", xlabel="index", ylabel="in units of $\\gamma/\\sigma_B$", ylim=(-0.08, 1.15))
     right.legend(loc="center left")
-    plt.close(figure)
     return figure
 
 
@@ -142,17 +121,12 @@ def offset_errors(table: pd.DataFrame):
     Args:
         table: columns ``offset`` and ``error`` (both in standard deviations), ``implementation`` (name).
     """
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 4.4))
-    for name, look in line_styles(list(dict.fromkeys(table["implementation"]))).items():
-        rows = table[table["implementation"] == name]
-        axes.plot(rows["offset"], rows["error"], label=name, **look)
+    figure, axes = subplots(height=4.4)
+    lines(axes, table, "offset", "error", "implementation")
     axes.axhline(1, color="black", linewidth=0.8, linestyle=":")
     axes.set(xscale="log", yscale="log", ylabel="largest error of $\\hat x$")
     axes.set_xlabel("mean of the channel (its standard deviation is 1)")
-    axes.legend(fontsize=10)
-    plt.close(figure)
+    axes.legend()
     return figure
 
 
@@ -162,19 +136,14 @@ def cost(table: pd.DataFrame):
     Args:
         table: columns ``varied`` (name), ``values`` (m times d), ``milliseconds``.
     """
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 3.8))
-    for name, look in line_styles(list(dict.fromkeys(table["varied"]))).items():
-        rows = table[table["varied"] == name]
-        axes.plot(rows["values"], rows["milliseconds"], label=name, **look)
+    figure, axes = subplots(height=3.8)
+    lines(axes, table, "values", "milliseconds", "varied")
     ends = np.array([table["values"].min(), table["values"].max()])
     guide = table["milliseconds"].max() * ends / ends[1]
     axes.plot(ends, guide, color="black", linewidth=1, linestyle=":", marker="", label="slope 1")
     axes.set(xscale="log", yscale="log", ylabel="forward and backward (ms)")
     axes.set_xlabel("values in the mini-batch, $m \\cdot d$")
     axes.legend()
-    plt.close(figure)
     return figure
 
 
@@ -184,10 +153,8 @@ def small_batches(table: pd.DataFrame):
     Args:
         table: columns ``m`` (values in a batch), ``x`` and ``x_hat`` (pure numbers).
     """
-    import matplotlib.pyplot as plt
-
-    sizes = sorted(table["m"].unique())
-    figure, panels = plt.subplots(2, (len(sizes) + 1) // 2, figsize=(7, 5.4), sharex=True, sharey=True)
+    sizes = groups(table["m"])
+    figure, panels = subplots(2, (len(sizes) + 1) // 2, height=5.4, sharex=True, sharey=True)
     for axes, m in zip(panels.flat, sizes, strict=False):
         rows = table[table["m"] == m]
         axes.plot(rows["x"], rows["x_hat"], "o", markersize=3.5, alpha=0.5, color=COLOURS[0])
@@ -196,7 +163,6 @@ def small_batches(table: pd.DataFrame):
         axes.set_xlabel("$x$ (in standard deviations)")
     for axes in panels[:, 0]:
         axes.set_ylabel("$\\hat x$")
-    plt.close(figure)
     return figure
 
 
@@ -206,20 +172,12 @@ def error_against_batch_size(runs: pd.DataFrame):
     Args:
         runs: columns ``arm`` (name), ``m`` (images), ``seed``, ``test_error`` (fraction).
     """
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 4.4))
-    for arm, look in line_styles(list(dict.fromkeys(runs["arm"]))).items():
-        by_size = runs[runs["arm"] == arm].groupby("m")["test_error"]
-        low, middle, high = (100 * by_size.quantile(share) for share in (0.25, 0.5, 0.75))
-        axes.plot(middle.index, middle, label=arm, **look)
-        axes.fill_between(middle.index, low, high, color=look["color"], alpha=0.18)
-    sizes = sorted(runs["m"].unique())
+    figure, axes = subplots(height=4.4)
+    lines_with_quartiles(axes, runs.assign(test_error=100 * runs["test_error"]), "m", "test_error", "arm")
     axes.set_xscale("log", base=2)
-    axes.set(xticks=sizes, xlabel="$m$ (images)", ylabel="test error (%)", yscale="log")
-    axes.set_xticklabels([str(m) for m in sizes])
+    plain_ticks(axes.xaxis, groups(runs["m"]))
+    axes.set(xlabel="$m$ (images)", ylabel="test error (%)", yscale="log")
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("{x:g}")
-    axes.legend(fontsize=10)
-    plt.close(figure)
+    axes.legend()
     return figure

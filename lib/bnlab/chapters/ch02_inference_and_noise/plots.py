@@ -1,15 +1,24 @@
 """Figures of inference with Batch Normalization: estimates, moving averages, folding, noise, regularisation, speed.
 
-Every function takes tidy tables and returns a closed matplotlib Figure; the same function draws the quick and the
+Every function takes tidy tables and returns a matplotlib Figure; the same function draws the quick and the
 recorded run.
 """
 
 import numpy as np
 import pandas as pd
 
-from bnlab.figures.style import COLOURS, line_styles
-
-BELOW = {"fontsize": 10, "loc": "outside lower center"}
+from bnlab.figures.shapes import (
+    aside,
+    groups,
+    heat_map,
+    legend_below,
+    lines,
+    lines_with_quartiles,
+    plain_ticks,
+    points_on_lines,
+    subplots,
+)
+from bnlab.figures.style import COLOURS, GREY, line_styles
 
 
 def estimates(ratios: pd.DataFrame):
@@ -18,23 +27,18 @@ def estimates(ratios: pd.DataFrame):
     Args:
         ratios: columns ``data`` (the panel's title), ``m`` (images), ``estimate`` (its name), ``ratio``.
     """
-    import matplotlib.pyplot as plt
-
-    panels = list(dict.fromkeys(ratios["data"]))
-    figure, every = plt.subplots(1, len(panels), figsize=(7, 4.2), sharey=True, squeeze=False)
-    styles = line_styles(list(dict.fromkeys(ratios["estimate"])))
+    panels = groups(ratios["data"])
+    figure, every = subplots(1, len(panels), height=4.2, sharey=True, squeeze=False)
+    looks = line_styles(groups(ratios["estimate"]))
     for axes, panel in zip(every[0], panels, strict=True):
-        axes.axhline(1, color="#444444", lw=1)
-        for name, look in styles.items():
-            rows = ratios[(ratios["data"] == panel) & (ratios["estimate"] == name)]
-            middle = rows.groupby("m")["ratio"].median()
-            axes.semilogx(middle.index, middle, base=2, label=name, **look)
-        sizes = sorted(ratios.loc[ratios["data"] == panel, "m"].unique())
-        axes.set_xticks(sizes, [f"{m}" for m in sizes])
+        axes.axhline(1, color=GREY, lw=1)
+        rows = ratios[ratios["data"] == panel]
+        lines_with_quartiles(axes, rows, "m", "ratio", "estimate", spread="none", looks=looks)
+        axes.set_xscale("log", base=2)
+        plain_ticks(axes.xaxis, groups(rows["m"]))
         axes.set(xlabel="images $m$", title=panel)
     every[0, 0].set(ylabel="estimate / true variance", ylim=(0, None))
-    figure.legend(*every[0, 0].get_legend_handles_labels(), **BELOW)
-    plt.close(figure)
+    legend_below(figure)
     return figure
 
 
@@ -46,29 +50,22 @@ def moving_averages(weights: pd.DataFrame, tracks: pd.DataFrame, boundaries: lis
         tracks: table ``tracks`` of `inference`.
         boundaries: steps after which the learning rate fell.
     """
-    import matplotlib.pyplot as plt
-
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(7, 6.6))
-    for name, look in line_styles(list(dict.fromkeys(weights["reading"]))).items():
-        rows = weights[weights["reading"] == name]
-        top.semilogy(rows["age"], rows["weight"], label=name, markevery=5, **look)
-    top.set(xlabel="age of the mini-batch (steps)", ylabel="its weight", ylim=(1e-4, 2))
-    top.legend(fontsize=10)
-    names = list(dict.fromkeys(tracks["series"]))
-    looks = dict(zip(names, line_styles(names).values(), strict=True))
-    for name in sorted(names, key=lambda name: name != "mini-batch"):  # the cloud of batches behind the lines
-        rows, look = tracks[tracks["series"] == name], looks[name]
-        if name == "mini-batch":
-            bottom.plot(rows["step"], rows["value"], ".", color="#999999", markersize=4, label=name)
-        elif name.startswith("exact"):
-            bottom.plot(rows["step"], rows["value"], "D", color="black", ms=8, mfc="white", label=name, zorder=5)
-        else:
-            bottom.plot(rows["step"], rows["value"], label=name, markevery=max(1, len(rows) // 12), **look)
+    figure, (top, bottom) = subplots(2, height=6.6)
+    lines(top, weights, "age", "weight", "reading", markevery=5)
+    top.set(xlabel="age of the mini-batch (steps)", ylabel="its weight", yscale="log", ylim=(1e-4, 2))
+    top.legend()
+    looks = line_styles(groups(tracks["series"]))
+    cloud = {"linestyle": "none", "marker": ".", "color": "#999999", "markersize": 4}
+    exact = {"linestyle": "none", "marker": "D", "color": "black", "ms": 8, "mfc": "white", "zorder": 5}
+    for name, look in (("mini-batch", cloud), *((name, exact) for name in looks if name.startswith("exact"))):
+        rows = tracks[tracks["series"] == name]
+        bottom.plot(rows["step"], rows["value"], label=name, **look)
+        del looks[name]
+    lines(bottom, tracks, "step", "value", "series", looks=looks, marks=12)
     for boundary in boundaries:
-        bottom.axvline(boundary, color="#444444", lw=1, ls=":")
+        bottom.axvline(boundary, color=GREY, lw=1, ls=":")
     bottom.set(xlabel="gradient step (dotted: the rate falls)", ylabel="channel mean\n(standard deviations)")
-    bottom.legend(fontsize=10, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
-    plt.close(figure)
+    legend_below(bottom, 2)
     return figure
 
 
@@ -79,23 +76,18 @@ def filters(weights: pd.DataFrame, biases: pd.DataFrame):
         weights: columns ``version``, ``filter``, ``row``, ``column``, ``weight``.
         biases: columns ``version``, ``filter``, ``bias``.
     """
-    import matplotlib.pyplot as plt
-
-    versions, count = list(dict.fromkeys(weights["version"])), weights["filter"].nunique()
-    figure, every = plt.subplots(len(versions), count, figsize=(7, 1.4 * len(versions)), squeeze=False)
+    versions, count = groups(weights["version"]), weights["filter"].nunique()
+    figure, every = subplots(len(versions), count, height=1.4 * len(versions), squeeze=False)
     limit = weights["weight"].abs().max()
     for version, line in zip(versions, every, strict=True):
         for number, axes in enumerate(line):
             rows = weights[(weights["version"] == version) & (weights["filter"] == number)]
-            shown = axes.imshow(rows.pivot_table(index="row", columns="column", values="weight"), cmap="RdBu_r",
-                                vmin=-limit, vmax=limit)  # fmt: skip
+            shown = heat_map(axes, rows.pivot(index="row", columns="column", values="weight"), reach=limit)
             bias = biases[(biases["version"] == version) & (biases["filter"] == number)]["bias"].iloc[0]
             axes.set_xlabel(f"{bias:+.2f}", fontsize=10)
             axes.set(xticks=[], yticks=[])
-            axes.grid(False)
         line[0].set_ylabel(version)
     figure.colorbar(shown, ax=every, label="weight", shrink=0.8)
-    plt.close(figure)
     return figure
 
 
@@ -106,27 +98,17 @@ def mismatch(runs: pd.DataFrame, decay: float):
         runs: tables ``mismatch_decayed`` and ``mismatch_constant`` of `inference`, together.
         decay: which moving average.
     """
-    import matplotlib.pyplot as plt
-
     rows = runs[runs["decay"] == decay]
-    figure, axes = plt.subplots(figsize=(7, 4.6))
-    cases = list(dict.fromkeys(zip(rows["schedule"], rows["m"], strict=True)))
-    looks = line_styles([f"mini-batches of {m}, rate {schedule}" for schedule, m in cases])
-    for number, ((schedule, m), (name, look)) in enumerate(zip(cases, looks.items(), strict=True)):
-        part = rows[(rows["schedule"] == schedule) & (rows["m"] == m)].dropna(subset=["mismatch"])
-        stats = part.groupby("stage")["mismatch"].quantile([0.25, 0.5, 0.75]).unstack()
-        if stats.empty:  # every run diverged
-            axes.plot([], [], label=name, **look)
-        else:
-            bars = [stats[0.5] - stats[0.25], stats[0.75] - stats[0.5]]
-            axes.errorbar(stats.index + 0.04 * number, stats[0.5], bars, capsize=3, label=name, **look)
-    axes.axhline(0.01, color="#444444", lw=1, ls=":")
+    cases = "mini-batches of " + rows["m"].astype(str) + ", rate " + rows["schedule"]
+    figure, axes = subplots(height=4.6)
+    lines_with_quartiles(axes, aside(rows.assign(case=cases), "stage", "case", 0.04), "stage", "mismatch", "case",
+                         spread="bars")  # fmt: skip
+    axes.axhline(0.01, color=GREY, lw=1, ls=":")
     decayed = rows[rows["schedule"] != "constant"].drop_duplicates("stage")
     axes.set_xticks(decayed["stage"], [f"stage {s + 1}\n(decayed: {r:g})" for s, r in
                                        zip(decayed["stage"], decayed["rate"], strict=True)])  # fmt: skip
     axes.set(yscale="log", ylabel="mismatch\n(standard deviations of the logits)", xlabel="learning rate")
-    figure.legend(**BELOW)
-    plt.close(figure)
+    legend_below(figure)
     return figure
 
 
@@ -136,22 +118,14 @@ def noise(deviations: pd.DataFrame):
     Args:
         deviations: columns ``x``, ``m`` and ``drawn``, ``exact``, ``closed_form`` (standard deviations).
     """
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 4.4))
-    for number, (x, rows) in enumerate(deviations.groupby("x")):
-        colour, marker = COLOURS[number], "osD^v"[number % 5]
-        axes.loglog(rows["m"], rows["closed_form"], ls="--", color=colour, lw=1.2)
-        axes.loglog(rows["m"], rows["exact"], ls="-", color=colour)
-        axes.loglog(rows["m"], rows["drawn"], ls="none", marker=marker, color=colour, label=f"$x$ = {x:g}, drawn")
+    figure, axes = subplots(height=4.4)
+    lines(axes, deviations, "m", "closed_form", "x", label=None, linestyle="--", marker="", linewidth=1.2)
+    points_on_lines(axes, deviations, "m", "drawn", "exact", "x", label="$x$ = {:g}, drawn".format)
     axes.plot([], [], "k-", label="exact")
     axes.plot([], [], "k--", lw=1.2, label="closed form $\\sqrt{(1+x^2/2)/m}$")
-    sizes = sorted(deviations["m"].unique())
-    axes.set_xticks(sizes, [f"{m}" for m in sizes])
-    axes.minorticks_off()
-    axes.set(xlabel="mini-batch size $m$", ylabel="standard deviation of $\\hat{x}$")
-    axes.legend(fontsize=10)
-    plt.close(figure)
+    axes.set(xlabel="mini-batch size $m$", ylabel="standard deviation of $\\hat{x}$", xscale="log", yscale="log")
+    plain_ticks(axes.xaxis, groups(deviations["m"]))
+    axes.legend()
     return figure
 
 
@@ -161,11 +135,9 @@ def spread(logits: pd.DataFrame):
     Args:
         logits: columns ``mode`` ("train" or "eval"), ``class``, ``logit``.
     """
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 3.8))
+    figure, axes = subplots(height=3.8)
     train, fixed = (logits[logits["mode"] == mode] for mode in ("train", "eval"))
-    order = list(dict.fromkeys(logits["class"]))
+    order = groups(logits["class"])
     axes.boxplot([train.loc[train["class"] == name, "logit"] for name in order], positions=range(len(order)),
                  widths=0.6, patch_artist=True, boxprops={"facecolor": "#A9CBE3"}, medianprops={"color": "black"},
                  flierprops={"markersize": 2})  # fmt: skip
@@ -174,8 +146,7 @@ def spread(logits: pd.DataFrame):
     axes.plot(np.arange(len(order)), values, "D", color=COLOURS[1], label="eval mode: the same every time", zorder=5)
     axes.plot([], [], "s", color="#A9CBE3", markersize=9, label="train mode, among random batch-mates")
     axes.set(xlabel="class", ylabel="logit")
-    figure.legend(**BELOW)
-    plt.close(figure)
+    legend_below(figure)
     return figure
 
 
@@ -187,30 +158,26 @@ def regularisation(levels: pd.DataFrame, target: float):
             a level that not every run of an arm reached is left out of its curve.
         target: the level of the lower panel.
     """
-    import matplotlib.pyplot as plt
-
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(7, 8), height_ratios=(1.1, 1))
-    arms = list(dict.fromkeys(levels["arm"]))
-    styles = line_styles(arms)
-    for arm in arms:
-        wide = levels[levels["arm"] == arm].pivot_table(index="train_loss", columns="seed", values="test_loss")
-        middle = wide.dropna().median(axis=1)
-        top.loglog(middle.index, middle, label=arm, markevery=max(1, len(middle) // 6), **styles[arm])
-    top.axvline(target, color="#444444", lw=1, ls=":")
+    figure, (top, bottom) = subplots(2, height=8, height_ratios=(1.1, 1))
+    looks = line_styles(groups(levels["arm"]))
+    everyone = levels.pivot_table(index=["arm", "train_loss"], columns="seed", values="test_loss").dropna()
+    medians = everyone.median(axis=1).rename("test_loss").reset_index()
+    lines(top, medians, "train_loss", "test_loss", "arm", looks=looks, marks=6)
+    top.axvline(target, color=GREY, lw=1, ls=":")
     top.invert_xaxis()
     top.set(xlabel="training loss (nats; training goes to the right)", ylabel="test loss (nats)")
-    top.legend(fontsize=10, ncols=2)
+    top.set(xscale="log", yscale="log")
+    top.legend(ncols=2)
     table = levels[levels["train_loss"] == target].pivot_table(index="seed", columns="arm", values="gap", dropna=False)
-    places = [arm for arm in arms if arm in table]
+    places = [arm for arm in looks if arm in table]
     for _, row in table.iterrows():
         bottom.plot(row[places].to_numpy(), np.arange(len(places)), "-", color="#BBBBBB", lw=1)
     for place, arm in enumerate(places):
-        bottom.plot(table[arm], np.full(len(table), place), styles[arm]["marker"], color=styles[arm]["color"])
+        bottom.plot(table[arm], np.full(len(table), place), looks[arm]["marker"], color=looks[arm]["color"])
         bottom.plot(table[arm].median(), place, "|", color="black", markersize=22)
     bottom.set_yticks(range(len(places)), places)
     bottom.invert_yaxis()
     bottom.set(xlabel=f"test loss minus training loss (nats) at a training loss of {target:g}")
-    plt.close(figure)
     return figure
 
 
@@ -221,21 +188,11 @@ def races(results: pd.DataFrame, most: int):
         results: tables ``race_none`` and ``race_batch`` of `regularisation`, together.
         most: steps after which a run was stopped.
     """
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 4))
-    for number, (arm, look) in enumerate(line_styles(list(dict.fromkeys(results["arm"]))).items()):
-        rows = results[results["arm"] == arm]
-        shown = rows["steps"].clip(upper=1.3 * most)
-        middle = shown.groupby(rows["rate"]).median()
-        aside = 1.04**number
-        axes.loglog(rows["rate"] * aside, shown, ls="none", marker=look["marker"], color=look["color"], alpha=0.4)
-        axes.loglog(middle.index * aside, middle, label=arm, **look)
-    axes.axhline(most, color="#444444", lw=1, ls=":")
-    rates = sorted(results["rate"].unique())
-    axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
-    axes.minorticks_off()
-    axes.set(xlabel="learning rate", ylabel="gradient steps (above the dotted line: never)")
-    axes.legend(fontsize=10)
-    plt.close(figure)
+    figure, axes = subplots()
+    shown = aside(results.assign(steps=results["steps"].clip(upper=1.3 * most)), "rate", "arm", 1.04, factor=True)
+    lines_with_quartiles(axes, shown, "rate", "steps", "arm", spread="points")
+    axes.axhline(most, color=GREY, lw=1, ls=":")
+    axes.set(xlabel="learning rate", ylabel="gradient steps (above the dotted line: never)", xscale="log", yscale="log")
+    plain_ticks(axes.xaxis, groups(results["rate"]))
+    axes.legend()
     return figure

@@ -3,8 +3,11 @@
 Chai et al. 2020, section 2. Every plot takes a tidy table; the block diagrams (figure 3) are drawn from nothing.
 """
 
+import numpy as np
 import pandas as pd
+from matplotlib.patches import FancyBboxPatch
 
+from bnlab.figures.shapes import groups, heat_map, lines, lines_with_quartiles, subplots
 from bnlab.figures.style import COLOURS, line_styles
 
 BACKWARD = COLOURS[1]
@@ -16,15 +19,12 @@ def block_diagrams():
     Returns:
         A matplotlib Figure. Solid arrows are the forward pass, dashed ones the error's way back and the update.
     """
-    import matplotlib.pyplot as plt
-
-    figure, (above, below) = plt.subplots(2, 1, figsize=(7, 7.0), height_ratios=[4.3, 4.9])
+    figure, (above, below) = subplots(2, height=7, height_ratios=[4.3, 4.9])
     for axes, height in ((above, 4.3), (below, 4.9)):
         axes.set(xlim=(0, 10), ylim=(0, height), aspect="equal")
         axes.axis("off")
     _generic_filter(above)
     _convolution_layer(below)
-    plt.close(figure)
     return figure
 
 
@@ -76,16 +76,11 @@ def sign_matters(table: pd.DataFrame):
     Returns:
         A matplotlib Figure with a logarithmic loss axis.
     """
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 3.6))
-    for form, look in line_styles(list(dict.fromkeys(table["form"]))).items():
-        rows = table[table["form"] == form]
-        axes.plot(rows["step"], rows["loss"], label=form, **look)
+    figure, axes = subplots(height=3.6)
+    lines(axes, table, "step", "loss", "form")
     axes.set(xlabel="step $n$", ylabel="loss $J$ (squared units of $d$)", yscale="log")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend()
-    plt.close(figure)
     return figure
 
 
@@ -99,13 +94,8 @@ def sliding_share(table: pd.DataFrame, layers: pd.DataFrame):
     Returns:
         A matplotlib Figure; the dotted line is one half, where "most" begins.
     """
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 4))
-    kernels = list(dict.fromkeys(table["kernel_size"]))
-    for kernel, look in line_styles(kernels).items():
-        rows = table[table["kernel_size"] == kernel]
-        axes.plot(rows["size"], rows["share"], label=f"kernel {kernel} × {kernel}", **look | {"marker": ""})
+    figure, axes = subplots()
+    lines(axes, table, "size", "share", "kernel_size", label="kernel {0} × {0}".format, marker="")
     axes.axhline(0.5, color="black", linewidth=1, linestyle=":")
     axes.annotate("one half", (table["size"].max(), 0.5), ha="right", va="bottom", fontsize=10)
     axes.plot(layers["size"], layers["share"], "ko", markersize=7)
@@ -115,7 +105,6 @@ def sliding_share(table: pd.DataFrame, layers: pd.DataFrame):
         axes.annotate(f"{row.layer}, {row.size} px", (row.size, row.share), bbox=ground, **where)
     axes.set(xlabel="width and height of the input map (pixels)", ylabel="share of the pixels (fraction)", ylim=(0, 1))
     axes.legend(loc="upper left")
-    plt.close(figure)
     return figure
 
 
@@ -129,23 +118,15 @@ def drift(table: pd.DataFrame):
     Returns:
         A matplotlib Figure; lines are medians over seeds, bands reach from the first to the third quartile.
     """
-    import matplotlib.pyplot as plt
-
-    networks = list(dict.fromkeys(table["network"]))
-    looks = line_styles(list(dict.fromkeys(table["quantity"])))
-    figure, panels = plt.subplots(len(networks), 1, figsize=(7, 3.2 * len(networks)), squeeze=False)
+    networks, looks = groups(table["network"]), line_styles(groups(table["quantity"]))
+    # Step 0, where nothing has moved, has no place on the logarithmic axis.
+    moved = table[table["drift"] > 0].assign(drift=100 * table["drift"])
+    figure, panels = subplots(len(networks), height=3.2 * len(networks), squeeze=False)
     for axes, network in zip(panels[:, 0], networks, strict=True):
-        for quantity, look in looks.items():
-            # Step 0, where nothing has moved, has no place on the logarithmic axis.
-            rows = table[(table["network"] == network) & (table["quantity"] == quantity) & (table["drift"] > 0)]
-            if rows.empty:
-                continue
-            low, middle, high = (100 * rows.groupby("step")["drift"].quantile(share) for share in (0.25, 0.5, 0.75))
-            axes.plot(middle.index, middle, label=f"${quantity}$", markevery=max(1, len(middle) // 8), **look)
-            axes.fill_between(middle.index, low, high, color=look["color"], alpha=0.2)
+        rows = moved[moved["network"] == network]
+        lines_with_quartiles(axes, rows, "step", "drift", "quantity", looks=looks, label="${}$".format, marks=8)
         axes.set(title=network, xlabel="gradient step $n$", ylabel="moved since $n = 0$ (%)", yscale="log")
-        axes.legend(ncols=2, fontsize=10)
-    plt.close(figure)
+        axes.legend(ncols=2)
     return figure
 
 
@@ -158,30 +139,23 @@ def coupling(table: pd.DataFrame):
     Returns:
         A matplotlib Figure: grey scale of log10 of the norm; cells that are exactly zero are crossed out.
     """
-    import matplotlib.pyplot as plt
-    import numpy as np
-
-    arms = list(dict.fromkeys(table["arm"]))
+    arms = groups(table["arm"])
     nonzero = np.log10(table["norm"][table["norm"] > 0])
-    figure, panels = plt.subplots(1, len(arms), figsize=(7, 3.6), sharey=True, squeeze=False)
+    figure, panels = subplots(1, len(arms), height=3.6, sharey=True, squeeze=False)
     for axes, arm in zip(panels[0], arms, strict=True):
-        block = table[table["arm"] == arm].pivot_table(index="output", columns="input", values="norm")
+        block = table[table["arm"] == arm].pivot(index="output", columns="input", values="norm")
         with np.errstate(divide="ignore"):
-            image = axes.imshow(np.log10(block), vmin=nonzero.min() - 0.5, vmax=nonzero.max())
+            image = heat_map(axes, np.log10(block), vmin=nonzero.min() - 0.5, vmax=nonzero.max())
         for row, column in np.argwhere(block.to_numpy() == 0):
             axes.text(column, row, "×", ha="center", va="center", color="black")
         axes.set(title=arm, xlabel="input of image $b'$", ylabel="output of image $b$" if axes is panels[0][0] else "")
         axes.set(xticks=range(len(block)), yticks=range(len(block)))
-        axes.grid(False)
-    bar = figure.colorbar(image, ax=panels[0].tolist(), shrink=0.85)
-    bar.set_label("$\\log_{10}\\,\\Vert\\partial y_b/\\partial x_{b'}\\Vert$")
-    plt.close(figure)
+    words = "$\\log_{10}\\,\\Vert\\partial y_b/\\partial x_{b'}\\Vert$"
+    figure.colorbar(image, ax=panels, shrink=0.85, label=words)
     return figure
 
 
 def _box(axes, x: float, y: float, text: str, width: float = 1.8, backward: bool = False) -> None:
-    from matplotlib.patches import FancyBboxPatch
-
     edge = BACKWARD if backward else "black"
     look = {"boxstyle": "round,pad=0,rounding_size=0.12", "facecolor": "#f4f4f4", "edgecolor": edge, "linewidth": 1.4}
     axes.add_patch(FancyBboxPatch((x - width / 2, y - 0.45), width, 0.9, **look))

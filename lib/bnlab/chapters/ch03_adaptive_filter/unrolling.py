@@ -7,8 +7,11 @@ it is given (the map, the patch matrix, the weights), and reads off them how lar
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from bnlab.figures import animation
+from bnlab.figures.animation import player
+from bnlab.figures.shapes import heat_map, subplots
 from bnlab.figures.style import COLOURS
 
 HATCHES = ("", "//", "..", "xx")
@@ -33,12 +36,10 @@ def pixels_slide(delays: np.ndarray, sample: int, pixels: np.ndarray, patches: n
     Raises:
         ValueError: more labels to follow than colours to tell them apart.
     """
-    import matplotlib.pyplot as plt
-
     if not 1 <= len(followed) <= len(HATCHES):
         raise ValueError(f"followed: {len(followed)} labels, where 1 to {len(HATCHES)} can be told apart.")
     heights = [1 + len(delays), max(len(pixels), min(len(patches), 12))]
-    figure = plt.figure(figsize=(7, 1.4 + 0.34 * sum(heights)))
+    figure = Figure(figsize=(7, 1.4 + 0.34 * sum(heights)))
     time, space = figure.subfigures(2, 1, height_ratios=heights)
     axes = time.subplots(2, 1, height_ratios=[1, len(delays)], sharex=True)
     _label_cells(axes[0], delays[:1], [sample])
@@ -51,19 +52,16 @@ def pixels_slide(delays: np.ndarray, sample: int, pixels: np.ndarray, patches: n
     left.set(title="(b) in space: the map", xlabel="column (pixels)", ylabel="row (pixels)", aspect="equal")
     right.set(title="its unrolled patches $\\mathbf{X}$", xlabel="window $m$")
     right.set_ylabel("position $k$ in $\\mathbb{X}^{(m)}$")
-    plt.close(figure)
     return figure
 
 
 def window_slides(pixels: np.ndarray, patches: np.ndarray, followed: Sequence[int], *, name: str, alt: str):
     """Figure 1 (b) in motion: one frame a window, with the patch vector that it cuts out.
 
-    ``pixels``, ``patches`` and ``followed`` as in `pixels_slide`; ``name`` and ``alt`` as in `animation.player`, which
+    ``pixels``, ``patches`` and ``followed`` as in `pixels_slide`; ``name`` and ``alt`` as in `player`, which
     this returns. At most `MOST_FRAMES` windows are shown, since each is a picture inside the page.
     """
-    import matplotlib.pyplot as plt
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 4.2), width_ratios=[2.2, 1])
+    figure, (left, right) = subplots(1, 2, height=4.2, width_ratios=[2.2, 1])
     _label_cells(left, pixels, followed)
     left.set(xlabel="column (pixels)", ylabel="row (pixels)", aspect="equal")
     outline = []
@@ -78,11 +76,8 @@ def window_slides(pixels: np.ndarray, patches: np.ndarray, followed: Sequence[in
         _label_cells(right, patches[:, frame : frame + 1], followed)
         right.set(title="$\\mathbb{X}^{(m)}$", xticks=[], ylabel="position $k$")
 
-    draw(0)
-    figure.draw_without_rendering()  # lay the panels out once: doing it anew for every frame takes most of the time
-    figure.set_layout_engine("none")
     frames = min(patches.shape[1], MOST_FRAMES)
-    return animation.player(figure, draw, frames, name=name, alt=alt, first=frames // 2)
+    return player(figure, draw, frames, name=name, alt=alt, first=frames // 2)
 
 
 def restructured_convolution(
@@ -100,13 +95,11 @@ def restructured_convolution(
     Returns:
         A matplotlib Figure; numbers stand in the cells where they can be read.
     """
-    import matplotlib.pyplot as plt
-
     channels, count = len(inputs), len(weights)
     K, M = patches.shape
     numbers = K * max(M, count) <= MOST_NUMBERS
     tall = 0.29 * K + 0.9 if numbers else 5.5
-    figure = plt.figure(figsize=(7, 4.4 + tall), layout="constrained")
+    figure = Figure(figsize=(7, 4.4 + tall), layout="constrained")
     top, bottom = figure.subfigures(2, 1, height_ratios=[4.4, tall])
     grid = top.add_gridspec(1, 3, width_ratios=[1.3, 1.6, 1.2])
     limit = max(np.abs(array).max() for array in (inputs, weights, outputs))
@@ -120,7 +113,6 @@ def restructured_convolution(
     for axes in _column(top, grid[2], outputs, [f"output {o}" for o in range(count)], limit, numbers):
         _frame(axes, 0, 0, COLOURS[1])
     _product(bottom, patches, weights.reshape(count, K).T, outputs.reshape(count, M).T, limit, numbers, channels)
-    plt.close(figure)
     return figure
 
 
@@ -161,8 +153,7 @@ def _column(
 
 def _values(axes, matrix: np.ndarray, limit: float, numbers: bool) -> None:
     """Show a matrix on one diverging scale, light enough for black numbers in its cells."""
-    axes.imshow(matrix, cmap="PuOr_r", vmin=-1.6 * limit, vmax=1.6 * limit, aspect="auto")
-    axes.grid(False)
+    heat_map(axes, matrix, cmap="PuOr_r", reach=1.6 * limit, aspect="auto")
     rows, columns = matrix.shape
     axes.set(xticks=range(0, columns, 1 + columns // 12), yticks=range(0, rows, 1 if numbers else 1 + rows // 12))
     if numbers:
@@ -171,16 +162,12 @@ def _values(axes, matrix: np.ndarray, limit: float, numbers: bool) -> None:
 
 
 def _frame(axes, column: float, row: float, colour: str, width: float = 1, height: float = 1):
-    from matplotlib.patches import Rectangle
-
     outline = Rectangle((column - 0.5, row - 0.5), width, height, fill=False, edgecolor=colour, linewidth=2.2)
     return axes.add_patch(outline)
 
 
 def _label_cells(axes, labels: np.ndarray, followed: Sequence[int]) -> None:
     """Draw a grid of labelled cells; the followed ones get a colour and a hatch, the empty ones (negative) are grey."""
-    from matplotlib.patches import Rectangle
-
     rows, columns = labels.shape
     axes.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
     axes.grid(False)

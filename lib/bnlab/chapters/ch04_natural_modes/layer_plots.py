@@ -1,12 +1,20 @@
 """Figures of layers that were trained: slopes of their modes, LMS noise, two levers, and where the frozen picture ends.
 
 Every function takes tidy tables (those of `natural_modes`, unless a docstring says otherwise) and
-returns a closed matplotlib Figure; the same function draws the quick and the recorded run.
+returns a matplotlib Figure; the same function draws the quick and the recorded run.
 """
 
 import pandas as pd
 
-from bnlab.figures.style import COLOURS, MARKERS, line_styles
+from bnlab.figures.shapes import (
+    aside,
+    legend_below,
+    lines,
+    plain_ticks,
+    points_on_lines,
+    subplots,
+)
+from bnlab.figures.style import COLOURS, GREY, line_styles
 
 
 def layer_decay(trajectories: pd.DataFrame, fits: pd.DataFrame, rate: float):
@@ -17,32 +25,25 @@ def layer_decay(trajectories: pd.DataFrame, fits: pd.DataFrame, rate: float):
         fits: columns ``rate``, ``mode``, ``eigenvalue``, ``slope``, ``theory`` (of ln|v_k| a step).
         rate: which one to draw on the left, in units of 1 / lambda_max.
     """
-    import matplotlib.pyplot as plt
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 4.4))
+    figure, (left, right) = subplots(1, 2, height=4.4)
     rows = trajectories[trajectories["rate"] == rate]
-    biggest = rows["mode"].max()
-    for number, rank in enumerate(sorted({1, 2, 3, 5, 8, biggest + 1} & set(range(1, biggest + 2)))):
-        mode = rows[rows["mode"] == biggest + 1 - rank]
-        start = abs(mode["theory"].iloc[0])
-        visible = mode[(mode["step"] > 0) & (mode["theory"].abs() > 1e-9 * start)]
-        left.loglog(visible["step"], visible["theory"].abs() / start, color=COLOURS[number], ls="-", lw=1.2)
-        left.loglog(visible["step"], visible["weight_error"].abs() / start, color=COLOURS[number],
-                    marker=MARKERS[number], ls="none", label=f"{rank}")  # fmt: skip
-    left.set(xlabel="step $n$", ylabel="$|v_k(n)| / |v_k(0)|$", ylim=(1e-9, 3))
+    rows = rows.assign(rank=rows["mode"].max() + 1 - rows["mode"])
+    rows = rows[rows["rank"].isin((1, 2, 3, 5, 8, rows["rank"].max()))]
+    start = rows.groupby("mode")["theory"].transform("first").abs()
+    rows = rows.assign(theory=rows["theory"].abs() / start, weight_error=rows["weight_error"].abs() / start)
+    visible = rows[(rows["step"] > 0) & (rows["theory"] > 1e-9)]
+    points_on_lines(left, visible, "step", "weight_error", "theory", "rank")
+    left.set(xlabel="step $n$", ylabel="$|v_k(n)| / |v_k(0)|$", ylim=(1e-9, 3), xscale="log", yscale="log")
     left.set_title(f"rate {rate:g} / $\\lambda_{{\\max}}$")
-    below = {"fontsize": 10, "loc": "upper center", "bbox_to_anchor": (0.5, -0.18), "ncols": 3}
-    left.legend(title="mode", **below)
+    legend_below(left, 3, title="mode")
     known = fits.dropna(subset=["slope"])
-    for drawn, look in line_styles(sorted(known["rate"].unique())).items():
-        part = known[known["rate"] == drawn]
-        right.loglog(part["theory"].abs(), part["slope"].abs(), label=f"{drawn:g}", **look | {"linestyle": "none"})
-    ends = [known["theory"].abs().min() / 2, known["theory"].abs().max() * 2]
-    right.loglog(ends, ends, color="#444444", lw=1, ls="-", zorder=0)
+    known = known.assign(theory=known["theory"].abs(), slope=known["slope"].abs())
+    lines(right, known, "theory", "slope", "rate", label="{:g}".format, linestyle="none")
+    ends = [known["theory"].min() / 2, known["theory"].max() * 2]
+    right.loglog(ends, ends, color=GREY, lw=1, ls="-", zorder=0)
     right.set(xlabel="predicted $|\\ln|1 - \\mu\\lambda_k||$", ylabel="measured slope a step")
-    right.set_title("all modes, all rates")
-    right.legend(title="rate (in $1/\\lambda_{\\max}$)", **below)
-    plt.close(figure)
+    right.set(title="all modes, all rates", xscale="log", yscale="log")
+    legend_below(right, 3, title="rate (in $1/\\lambda_{\\max}$)")
     return figure
 
 
@@ -54,30 +55,25 @@ def lms_noise(modes: pd.DataFrame, spread: pd.DataFrame):
             ``standard_error``.
         spread: table ``lms_spread``: ``share``, ``order``, ``seed``, ``step``, ``mean_square``, ``median_square``.
     """
-    import matplotlib.pyplot as plt
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 4.6))
+    figure, (left, right) = subplots(1, 2, height=4.6)
     rows = modes[(modes["share"] == modes["share"].min()) & (modes["seed"] == modes["seed"].min())]
     rows = rows[rows["mode"] == rows["mode"].max()]
     orders = line_styles(sorted(rows["order"].unique()))
     law = rows.drop_duplicates("step")
     left.semilogx(law["step"], law["theory"], color="black", ls="-", lw=1.2, label="Eq. 6")
-    for number, (order, look) in enumerate(orders.items()):
-        part = rows[rows["order"] == order]
-        left.errorbar(part["step"] * 1.08**number, part["mean"], 4 * part["standard_error"], capsize=3,
-                      label=f"{order} patches", **look | {"linestyle": "none"})  # fmt: skip
+    for order, part in aside(rows, "step", "order", 1.08, factor=True).groupby("order"):
+        bars = {"label": f"{order} patches", "capsize": 3} | orders[order] | {"linestyle": "none"}
+        left.errorbar(part["step"], part["mean"], 4 * part["standard_error"], **bars)
     left.set(xlabel="step $n$", ylabel="mean of $v_1(n)$ (weight)", title=f"rate {rows['share'].iloc[0]:g} × 2/tr R")
-    cases = [(share, order) for share in sorted(spread["share"].unique()) for order in orders]
-    looks = line_styles([f"{share:g} × 2/tr R, {order}" for share, order in cases])
-    for (share, order), (name, look) in zip(cases, looks.items(), strict=True):
-        part = spread[(spread["share"] == share) & (spread["order"] == order) & (spread["step"] > 0)]
-        by_step = part.groupby("step")["mean_square"].median()
-        shown = by_step[by_step < 1e12]
-        right.loglog(shown.index, shown, label=name, **look)
+    started = spread[spread["step"] > 0]
+    medians = started.groupby(["share", "order", "step"], as_index=False)["mean_square"].median()
+    medians["case"] = medians["share"].map("{:g}".format) + " × 2/tr R, " + medians["order"]
+    medians["mean_square"] = medians["mean_square"].where(medians["mean_square"] < 1e12)  # the rest leaves the picture
+    lines(right, medians, "step", "mean_square", "case")
     right.set(xlabel="step $n$", ylabel="mean of $\\|C(n)\\|^2$ (weight$^2$)", title="mean square")
+    right.set(xscale="log", yscale="log")
     for axes in (left, right):
-        axes.legend(fontsize=10, loc="upper center", bbox_to_anchor=(0.5, -0.18))
-    plt.close(figure)
+        legend_below(axes)
     return figure
 
 
@@ -88,20 +84,16 @@ def two_levers(convergence: pd.DataFrame, largest_rate: pd.DataFrame):
         convergence: columns ``smallest_eigenvalue`` (power), ``steps``.
         largest_rate: columns ``largest_eigenvalue`` (power), ``largest_rate`` and ``bound`` (1 / power).
     """
-    import matplotlib.pyplot as plt
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3.6))
+    figure, (left, right) = subplots(1, 2, height=3.6)
     left.loglog(convergence["smallest_eigenvalue"], convergence["steps"], "o-", color=COLOURS[0])
-    floors = convergence["smallest_eigenvalue"]
-    left.set_xticks(floors, [f"{floor:.2g}" for floor in floors])
-    left.minorticks_off()  # over little more than a decade matplotlib would label every one of them
+    # Over little more than a decade matplotlib would label every minor tick.
+    plain_ticks(left.xaxis, convergence["smallest_eigenvalue"], "{:.2g}".format)
     left.set(xlabel="$\\lambda_{\\min}$ (power)", ylabel="steps until all modes are done")
     top = largest_rate["largest_eigenvalue"]
     right.loglog(top, largest_rate["bound"], color=COLOURS[1], label="$2/\\lambda_{\\max}$", ls="-")
     right.loglog(top, largest_rate["largest_rate"], "o", color=COLOURS[0], label="measured")
     right.set(xlabel="$\\lambda_{\\max}$ (power)", ylabel="largest stable $\\mu$ (1 / power)")
     right.legend()
-    plt.close(figure)
     return figure
 
 
@@ -112,15 +104,10 @@ def forecast_and_truth(drift: pd.DataFrame):
         drift: columns ``loss`` (its name), ``n`` (steps), ``error`` (distance of forecast and weights, in units of the
             distance travelled).
     """
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 3.6))
-    for loss, look in line_styles(list(dict.fromkeys(drift["loss"]))).items():
-        rows = drift[drift["loss"] == loss]
-        axes.semilogy(rows["n"], rows["error"].clip(lower=1e-17), label=loss, markevery=max(1, len(rows) // 12), **look)
-    axes.set(xlabel="step $n$", ylabel="error of the forecast")
-    figure.legend(loc="outside lower center", ncols=1)
-    plt.close(figure)
+    figure, axes = subplots(height=3.6)
+    lines(axes, drift.assign(error=drift["error"].clip(lower=1e-17)), "n", "error", "loss", marks=12)
+    axes.set(xlabel="step $n$", ylabel="error of the forecast", yscale="log")
+    legend_below(figure)
     return figure
 
 
@@ -130,13 +117,8 @@ def hessian_spectra(spectra: pd.DataFrame):
     Args:
         spectra: columns ``matrix``, ``rank`` (1 = largest), ``eigenvalue`` (power of the input).
     """
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 3.8))
-    for matrix, look in line_styles(list(dict.fromkeys(spectra["matrix"]))).items():
-        rows = spectra[spectra["matrix"] == matrix]
-        axes.semilogy(rows["rank"], rows["eigenvalue"], label=matrix, markevery=max(1, len(rows) // 15), **look)
-    axes.set(xlabel="rank of the eigenvalue", ylabel="eigenvalue (power)")
-    figure.legend(loc="outside lower center", ncols=1)
-    plt.close(figure)
+    figure, axes = subplots(height=3.8)
+    lines(axes, spectra, "rank", "eigenvalue", "matrix", marks=15)
+    axes.set(xlabel="rank of the eigenvalue", ylabel="eigenvalue (power)", yscale="log")
+    legend_below(figure)
     return figure

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from bnlab.figures.animation import player
-from bnlab.figures.style import COLOURS, MARKERS
+from bnlab.figures.shapes import groups, subplots
+from bnlab.figures.style import COLOURS, GREY, MARKERS
 
 # In units of 1 / lambda_max; slow where something happens: the factor of the largest eigenvalue reaches -1 at 2.
 RATES = (*(round(0.1 * n, 2) for n in range(1, 18)), 1.8, 1.85, 1.9, 1.95, 1.98, 2.0, 2.02, 2.05, 2.1)
@@ -22,18 +23,14 @@ def decay_player(decays: pd.DataFrame, *, name: str, alt: str, first: int = 11):
         alt: what is shown, in words.
         first: the frame that stands for all on paper.
     """
-    import matplotlib.pyplot as plt
-
-    rates = sorted(decays["mu_lambda_max"].unique())
-    eigenvalues = sorted(decays["eigenvalue"].unique(), reverse=True)
+    rates = groups(decays["mu_lambda_max"])
+    eigenvalues = groups(decays["eigenvalue"])[::-1]
     by_rate = {rate: part for rate, part in decays.groupby("mu_lambda_max")}
-    figure, (line, curves) = plt.subplots(2, 1, figsize=(6.0, 6.4), dpi=84, height_ratios=(1, 1.5))
+    figure, (line, curves) = subplots(2, height=6.4, width=6.0, dpi=84, height_ratios=(1, 1.5))
     dots = _factor_line(line, eigenvalues)
     trails = _mode_axes(curves, eigenvalues, int(decays["n"].max()))
     heading = figure.suptitle("$\\mu$", fontsize=15, fontweight="bold")
     state = line.set_title("Stable", fontsize=12, pad=22, x=0.42)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # laid out once: axes that move with every frame are hard to follow
 
     def draw(frame: int) -> None:
         rate = rates[frame]
@@ -65,7 +62,7 @@ def _factor_line(axes, eigenvalues: list[float]) -> list[tuple]:
         axes.axvspan(low, high, color=colour, alpha=0.13, lw=0)
         axes.text((low + high) / 2, 1.03, word, transform=axes.get_xaxis_transform(), ha="center", fontsize=11)
     for edge, width in ((-1, 2), (0, 0.8), (1, 2)):
-        axes.axvline(edge, color="#444444", lw=width, ls="-" if width > 1 else ":")
+        axes.axvline(edge, color=GREY, lw=width, ls="-" if width > 1 else ":")
     movable = []
     for k, colour in enumerate(COLOURS[: len(eigenvalues)]):
         (way,) = axes.plot([], [], color=colour, lw=4, alpha=0.3, ls="-", solid_capstyle="butt")
@@ -89,7 +86,7 @@ def _mode_axes(axes, eigenvalues: list[float], steps: int) -> list[tuple]:
         (positive,) = axes.semilogy([], [], **look)
         (negative,) = axes.semilogy([], [], **look, mfc="white")
         movable.append((curve, positive, negative))
-    axes.axhline(1, color="#444444", lw=1, ls="-")
+    axes.axhline(1, color=GREY, lw=1, ls="-")
     axes.set(xlim=(-0.5, steps + 0.5), ylim=(FLOOR, CEILING), xlabel="step $n$", ylabel="$|v_k(n)| / |v_k(0)|$")
     axes.text(0.99, 0.97, "filled: $v_k$ keeps its sign, open: changed", transform=axes.transAxes, ha="right", va="top",
               fontsize=11)  # fmt: skip

@@ -1,15 +1,13 @@
 """Figures of channel scaling on paper: blocks, mixtures, two sides of a condition, centring, pooling, equilibration.
 
-Every function takes tidy tables and returns a closed matplotlib Figure. The measured layer is in `second_layer`.
+Every function takes tidy tables and returns a matplotlib Figure. The measured layer is in `layer_plots`.
 """
 
 import numpy as np
 import pandas as pd
 
-from bnlab.figures.style import COLOURS, line_styles
-
-BELOW = {"loc": "outside lower center"}
-GREY = "#444444"
+from bnlab.figures.shapes import cumulative, groups, heat_map, histogram, legend_below, lines, subplots
+from bnlab.figures.style import COLOURS, GREY, line_styles
 
 
 def block_structure(labels: pd.DataFrame, factors: pd.DataFrame):
@@ -19,31 +17,20 @@ def block_structure(labels: pd.DataFrame, factors: pd.DataFrame):
         labels: columns ``row``, ``column`` (of X), ``channel`` (from 1).
         factors: columns ``i``, ``j`` (channels from 1), ``factor``.
     """
-    import matplotlib.pyplot as plt
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3.6), width_ratios=(1, 1))
-    grid = labels.pivot_table(index="row", columns="column", values="channel").to_numpy()
+    figure, (left, right) = subplots(1, 2, height=3.6)
+    grid = labels.pivot(index="row", columns="column", values="channel").to_numpy()
     channels = int(grid.max())
-    left.imshow(grid, cmap="cividis", aspect="auto", vmin=0, vmax=channels + 1)
+    heat_map(left, grid, aspect="auto", vmin=0, vmax=channels + 1)
     for channel in range(1, channels + 1):
         rows = np.flatnonzero((grid == channel).all(1))
         ink = "white" if channel < (channels + 1) / 2 else "black"
         left.text(grid.shape[1] / 2 - 0.5, rows.mean(), f"channel {channel}", ha="center", va="center", color=ink)
     left.set(xlabel="position $m$", ylabel="row of $\\mathbf{X}$", title="$\\mathbf{X}$")
-    square = factors.pivot_table(index="i", columns="j", values="factor")
-    right.imshow(np.log(square), cmap="cividis")
-    middle = np.log(square.to_numpy()).mean()
-    for i, row in enumerate(square.to_numpy()):
-        for j, factor in enumerate(row):
-            right.text(
-                j, i, f"{factor:.3g}", ha="center", va="center", color="white" if np.log(factor) < middle else "k"
-            )
+    square = factors.pivot(index="i", columns="j", values="factor")
+    heat_map(right, square, norm="log", numbers=".3g")
     right.set_xticks(range(channels), square.columns)
     right.set_yticks(range(channels), square.index)
     right.set(xlabel="channel $j$", ylabel="channel $i$", title="factor on block $\\mathbb{R}_{ij}$")
-    for axes in (left, right):
-        axes.grid(False)
-    plt.close(figure)
     return figure
 
 
@@ -55,25 +42,19 @@ def mixtures(scaled: pd.DataFrame, decorrelated: pd.DataFrame):
         decorrelated: columns ``share`` (left of the off-diagonal blocks), ``q1``, ``median``, ``q3`` (of the largest
             participation).
     """
-    import matplotlib.pyplot as plt
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 4.0))
-    edges = np.linspace(-0.1, 1.1, 61)
-    for kind, look in line_styles(list(dict.fromkeys(scaled["gains"]))).items():
-        heights, _ = np.histogram(scaled.loc[scaled["gains"] == kind, "position"].dropna(), edges, density=True)
-        left.step(edges[:-1], heights, where="post", label=kind, color=look["color"], linestyle=look["linestyle"])
+    figure, (left, right) = subplots(1, 2)
+    histogram(left, scaled, "position", "gains", np.linspace(-0.1, 1.1, 61))
     for bound in (0, 1):
         left.axvline(bound, color=GREY, lw=1, ls="-")
     left.set(xlabel="$\\ln(\\lambda_k$ after / before$)$ between its bounds", ylabel="density", ylim=(0, None))
     left.set_xticks([0, 0.5, 1], ["$\\min d^2$", "", "$\\max d^2$"])
-    left.legend(title="gains", loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=3, fontsize=10)
+    legend_below(left, 3, title="gains")
     right.fill_between(
         decorrelated["share"], decorrelated["q1"], decorrelated["q3"], color=COLOURS[0], alpha=0.25, lw=0
     )
     right.semilogx(decorrelated["share"], decorrelated["median"], "o-", color=COLOURS[0])
     right.invert_xaxis()
     right.set(xlabel="off-diagonal blocks times", ylabel="largest share of a channel", ylim=(0.3, 1.02))
-    plt.close(figure)
     return figure
 
 
@@ -83,10 +64,8 @@ def two_sides(cases: pd.DataFrame):
     Args:
         cases: columns ``case``, ``when`` ("before" or "after"), ``eigenvalue`` (power).
     """
-    import matplotlib.pyplot as plt
-
-    names = list(dict.fromkeys(cases["case"]))
-    figure, panels = plt.subplots(1, len(names), figsize=(7, 3.6), sharey=True, squeeze=False)
+    names = groups(cases["case"])
+    figure, panels = subplots(1, len(names), height=3.6, sharey=True, squeeze=False)
     for axes, case in zip(panels[0], names, strict=True):
         rows = cases[cases["case"] == case]
         for place, (when, marker) in enumerate((("before", "o"), ("after", "s"))):
@@ -97,7 +76,6 @@ def two_sides(cases: pd.DataFrame):
         axes.set_xticks([0, 1], ["before", "after"])
         axes.set(xlim=(-0.6, 1.6), title=case, ylim=(cases["eigenvalue"].min() / 2, cases["eigenvalue"].max() * 3))
     panels[0, 0].set_ylabel("eigenvalue (power)")
-    plt.close(figure)
     return figure
 
 
@@ -108,18 +86,14 @@ def centred_top(curve: pd.DataFrame):
         curve: columns ``share`` (of the power in the mean), ``treatment``, ``ratio`` (largest eigenvalue after over
             before), ``source`` ("closed form" is drawn as a line, anything else as marks).
     """
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 4.0))
-    for treatment, look in line_styles(list(dict.fromkeys(curve["treatment"]))).items():
-        rows = curve[curve["treatment"] == treatment]
-        line, marks = rows[rows["source"] == "closed form"], rows[rows["source"] != "closed form"]
-        axes.semilogy(line["share"], line["ratio"], label=treatment, **look | {"marker": ""})
-        axes.semilogy(marks["share"], marks["ratio"], **look | {"linestyle": "none"})
+    figure, axes = subplots()
+    looks, exact = line_styles(groups(curve["treatment"])), curve["source"] == "closed form"
+    lines(axes, curve[exact], "share", "ratio", "treatment", looks=looks, marker="")
+    lines(axes, curve[~exact], "share", "ratio", "treatment", looks=looks, linestyle="none")
     axes.axhline(1, color=GREY, lw=1, ls="-")
     axes.set(xlabel="share of the mean in the power of the channel", ylabel="$\\lambda_{\\max}$ after / before")
-    figure.legend(**BELOW, ncols=2)
-    plt.close(figure)
+    axes.set_yscale("log")
+    legend_below(figure, 2)
     return figure
 
 
@@ -130,16 +104,13 @@ def power_after_pooling(curve: pd.DataFrame, simulated: pd.DataFrame):
         curve: columns ``correlation``, ``power`` (closed form).
         simulated: columns ``correlation``, ``power``, ``standard_error``.
     """
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 3.6))
+    figure, axes = subplots(height=3.6)
     axes.plot(curve["correlation"], curve["power"], color=COLOURS[0], ls="-", label="closed form")
     axes.errorbar(simulated["correlation"], simulated["power"], 4 * simulated["standard_error"], color=COLOURS[1],
                   fmt="s", capsize=3, label="simulated, four standard errors")  # fmt: skip
     axes.axhline(1, color=GREY, lw=1, ls=":", label="unit power")
     axes.set(xlabel="correlation of the four pixels that are pooled", ylabel="power", ylim=(0, 1.08))
-    figure.legend(**BELOW, ncols=3)
-    plt.close(figure)
+    legend_below(figure, 3)
     return figure
 
 
@@ -149,16 +120,10 @@ def equilibrated(kappas: pd.DataFrame):
     Args:
         kappas: columns ``dimension``, ``before``, ``after``.
     """
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 3.8))
-    for dimension, look in line_styles(sorted(kappas["dimension"].unique())).items():
-        rows = kappas[kappas["dimension"] == dimension]
-        ratios = np.sort(rows["after"] / rows["before"])
-        shares = 1 - np.arange(len(ratios)) / len(ratios)
-        axes.semilogy(ratios, shares, label=f"d = {dimension}", markevery=max(1, len(ratios) // 12), **look)
+    figure, axes = subplots(height=3.8)
+    ratios = kappas.assign(ratio=kappas["after"] / kappas["before"])
+    cumulative(axes, ratios, "ratio", "dimension", above=True, label="d = {}".format, marks=12)
     axes.axvline(1, color=GREY, lw=1, ls="-")
-    axes.set(xlabel="κ after / κ before", ylabel="share of matrices above", xlim=(0, None))
-    figure.legend(**BELOW, ncols=4)
-    plt.close(figure)
+    axes.set(xlabel="κ after / κ before", ylabel="share of matrices above", xlim=(0, None), yscale="log")
+    legend_below(figure, 4)
     return figure

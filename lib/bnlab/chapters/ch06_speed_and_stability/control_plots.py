@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from bnlab.chapters.ch06_speed_and_stability.plots import BELOW, LOOKS, NAMES
-from bnlab.figures.style import COLOURS, DASHES, MARKERS
+from bnlab.chapters.ch06_speed_and_stability.plots import LOOKS, NAMES
+from bnlab.figures.shapes import groups, legend_below, plain_ticks, quartiles, subplots
+from bnlab.figures.style import COLOURS, DASHES, GREY, MARKERS
 
 NEVER_REACHED = 1e3  # a cap above holds nothing back
 MODES = {"paper": "fc as in the paper", "matched": "fc's rate matched", "frozen": "fc frozen"}
@@ -18,33 +19,26 @@ def forest(found: pd.DataFrame):
     Args:
         found: ``arm``, ``fc_mode``, ``seed``, ``gain`` (fraction of the test images).
     """
-    import matplotlib.pyplot as plt
-
-    arms = [arm for arm in dict.fromkeys(found["arm"]) if arm != "baseline"]
+    arms = [arm for arm in groups(found["arm"]) if arm != "baseline"]
     modes = [mode for mode in MODES if len(found[(found["fc_mode"] == mode) & (found["arm"] != "baseline")])]
     widths = [1.6 if mode == "paper" else 1 for mode in modes]
-    figure, panels = plt.subplots(
-        1, len(modes), figsize=(7, 1.3 + 0.3 * len(arms)), sharey=True, width_ratios=widths, squeeze=False
-    )
+    grid = {"sharey": True, "width_ratios": widths, "squeeze": False}
+    figure, panels = subplots(1, len(modes), height=1.3 + 0.3 * len(arms), **grid)
     for axes, mode in zip(panels[0], modes, strict=True):
-        there = found[found["fc_mode"] == mode]
-        for height, arm in enumerate(arms):
-            gains = 100 * there.loc[there["arm"] == arm, "gain"]
-            if not len(gains):
-                continue
+        there = found[found["fc_mode"] == mode].assign(gain=lambda table: 100 * table["gain"])
+        for arm, (low, middle, high) in quartiles(there[there["arm"] != "baseline"], "gain", "arm").iterrows():
+            gains, height = there.loc[there["arm"] == arm, "gain"], arms.index(arm)
             look = {"color": COLOURS[1] if "raised" in arm else COLOURS[0]}
-            low, middle, high = np.quantile(gains, [0.25, 0.5, 0.75])
             axes.plot(gains, np.full(len(gains), height), "|", ms=8, alpha=0.6, ls="none", **look)
             axes.plot([low, high], [height, height], lw=3, ls="-", solid_capstyle="butt", alpha=0.6, **look)
             axes.plot(middle, height, "D" if "raised" in arm else "o", ms=6, **look)
-        both = 100 * there.loc[there["arm"] == "BN after both", "gain"]
+        both = there.loc[there["arm"] == "BN after both", "gain"]
         axes.axvline(0, color="black", lw=1, ls="-")
         if len(both):
             axes.axvline(both.median(), color="black", lw=1, ls="--")
         axes.set(xlabel="gain (points)", title=MODES[mode])
     panels[0][0].set_yticks(range(len(arms)), arms)
     panels[0][0].set_ylim(len(arms) - 0.5, -0.5)
-    plt.close(figure)
     return figure
 
 
@@ -54,9 +48,7 @@ def cause_or_effect(largest: pd.DataFrame):
     Args:
         largest: ``norm``, ``seed``, ``initial`` and ``last`` (power), of runs at one rate.
     """
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 3.6))
+    figure, axes = subplots(height=3.6)
     for place, norm in enumerate(NAMES):
         part = largest[largest["norm"] == norm]
         for shift, column in ((-0.17, "initial"), (0.17, "last")):
@@ -65,14 +57,13 @@ def cause_or_effect(largest: pd.DataFrame):
                       marker=LOOKS[norm]["marker"], color=LOOKS[norm]["color"],
                       markerfacecolor=LOOKS[norm]["color"] if filled else "white")  # fmt: skip
             axes.plot(place + shift + np.array([-0.13, 0.13]), [part[column].median()] * 2, color="black", lw=2, ls="-")
-    faces = {"at initialisation": "white", "last of four steps, loss below ten times its first": "#444444"}
-    handles = [plt.Line2D([], [], ls="none", marker="o", color="#444444", markerfacecolor=face, label=name)
-               for name, face in faces.items()]  # fmt: skip
-    handles.append(plt.Line2D([], [], color="black", lw=2, ls="-", label="median"))
+    faces = {"at initialisation": "white", "last of four steps, loss below ten times its first": GREY}
+    for name, face in faces.items():
+        axes.plot([], [], ls="none", marker="o", color=GREY, markerfacecolor=face, label=name)
+    axes.plot([], [], color="black", lw=2, ls="-", label="median")
     axes.set(yscale="log", ylabel="$\\lambda_{\\max}$ of $R$ (power)")
     axes.set_xticks(range(len(NAMES)), NAMES.values())
-    figure.legend(handles=handles, ncols=3, **BELOW)
-    plt.close(figure)
+    legend_below(figure, 3)
     return figure
 
 
@@ -83,23 +74,20 @@ def largest_stable_rates(found: pd.DataFrame):
         found: ``norm``, ``cap`` (power; 0: none, conv1 at the swept rate too), ``seed``, ``largest`` (nan: none),
             ``beyond`` ("above": at least).
     """
-    import matplotlib.pyplot as plt
-
     capped = found[found["cap"] > 0]
     count = 2 if len(capped) else 1
-    figure, panels = plt.subplots(1, count, figsize=(7, 3.8), squeeze=False, sharey=True)
+    figure, panels = subplots(1, count, height=3.8, squeeze=False, sharey=True)
     free = found[found["cap"] == 0]
     norms = [norm for norm in NAMES if norm in set(free["norm"])]
     for place, norm in enumerate(norms):
         _rates(panels[0][0], free[free["norm"] == norm], place + np.linspace(-0.15, 0.15, 9), LOOKS[norm])
     panels[0][0].set_xticks(range(len(norms)), [NAMES[norm].replace("_", "\n") for norm in norms])
     panels[0][0].set(yscale="log", ylabel="largest rate survived")
-    rates = sorted(found["largest"].dropna().unique())
+    rates = groups(found["largest"].dropna())
     panels[0][0].set_ylim(rates[0] / 1.5, rates[-1] * 1.5)
-    panels[0][0].set_yticks(rates, [f"{rate:.4g}" for rate in rates])
-    panels[0][0].minorticks_off()
+    plain_ticks(panels[0][0].yaxis, rates, "{:.4g}".format)
     if len(capped):
-        right, caps = panels[0][1], np.array(sorted(capped["cap"].unique()))
+        right, caps = panels[0][1], np.array(groups(capped["cap"]))
         for place, cap in enumerate(caps):
             _rates(right, capped[capped["cap"] == cap], place + np.linspace(-0.15, 0.15, 9), LOOKS["none"])
         real = caps[caps < NEVER_REACHED]
@@ -108,9 +96,8 @@ def largest_stable_rates(found: pd.DataFrame):
         if len(real) > 1:
             product = (capped["largest"] * capped["cap"])[capped["cap"] < NEVER_REACHED].median()
             right.plot(range(len(real)), product / real, color="black", lw=1, ls=DASHES[1], label="∝ 1 / cap")
-            right.legend(fontsize=10, loc="lower left")
+            right.legend(loc="lower left")
     panels[0][0].set_title("as they are")
-    plt.close(figure)
     return figure
 
 
@@ -129,25 +116,21 @@ def other_settings(found: pd.DataFrame):
     Args:
         found: ``eigenvalue`` and ``rate`` (one panel each pair), ``setting``, ``norm``, ``seed``, ``ratio``.
     """
-    import matplotlib.pyplot as plt
-
     cases = list(dict.fromkeys(zip(found["eigenvalue"], found["rate"], strict=True)))
-    settings = list(dict.fromkeys(found["setting"]))
-    figure, panels = plt.subplots(1, len(cases), figsize=(7, 1.6 + 0.5 * len(settings)), sharey=True, squeeze=False)
+    settings = groups(found["setting"])
+    figure, panels = subplots(1, len(cases), height=1.6 + 0.5 * len(settings), sharey=True, squeeze=False)
     norms = [norm for norm in NAMES if norm in set(found["norm"])]
     for axes, (eigenvalue, rate) in zip(panels[0], cases, strict=True):
         for number, norm in enumerate(norms):
             part = found[(found["eigenvalue"] == eigenvalue) & (found["rate"] == rate) & (found["norm"] == norm)]
-            by_setting = part.groupby("setting")["ratio"]
-            low, middle, high = (by_setting.quantile(q).reindex(settings) for q in (0.25, 0.5, 0.75))
+            spread = quartiles(part, "ratio", "setting").reindex(settings)
+            reach = [spread["middle"] - spread["low"], spread["high"] - spread["middle"]]
             heights = np.arange(len(settings)) + 0.22 * (number - 1)
             look = {"color": LOOKS[norm]["color"], "marker": MARKERS[list(NAMES).index(norm)]}
-            axes.errorbar(middle, heights, xerr=np.stack([middle - low, high - middle]), ls="none", capsize=2,
-                          label=NAMES[norm], **look)  # fmt: skip
+            axes.errorbar(spread["middle"], heights, xerr=reach, ls="none", capsize=3, label=NAMES[norm], **look)
         axes.axvline(1, color="black", lw=1, ls="-")
         axes.set(xscale="log", xlabel=f"$\\lambda_{{\\{eigenvalue}}}$ over the baseline's", title=f"rate {rate:g}")
     panels[0][0].set_yticks(range(len(settings)), settings)
     panels[0][0].set_ylim(len(settings) - 0.5, -0.5)
-    figure.legend(*panels[0][0].get_legend_handles_labels(), ncols=3, **BELOW)
-    plt.close(figure)
+    legend_below(figure, 3)
     return figure

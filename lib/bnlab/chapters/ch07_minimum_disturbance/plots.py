@@ -1,13 +1,15 @@
 """Figures of chapter 07: the smallest step, the scale of the input, constraints that share weights, power and angle.
 
-Every function takes tidy tables and returns a closed matplotlib Figure; the same function draws the quick and the
+Every function takes tidy tables and returns a matplotlib Figure; the same function draws the quick and the
 recorded run.
 """
 
 import numpy as np
 import pandas as pd
+from matplotlib.patches import Circle
 
-from bnlab.figures.style import COLOURS, DASHES, MARKERS, line_styles
+from bnlab.figures.shapes import groups, legend_below, lines, lines_with_quartiles, plain_ticks, subplots
+from bnlab.figures.style import COLOURS, DASHES, GREY, MARKERS, line_styles
 
 
 def smallest_steps(steps: pd.DataFrame, x: tuple[float, float], response: float):
@@ -18,9 +20,7 @@ def smallest_steps(steps: pd.DataFrame, x: tuple[float, float], response: float)
         x: the input patch.
         response: the wanted x^T w.
     """
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(6.4, 5.2))
+    figure, axes = subplots(height=5.2, width=6.4)
     present, others = steps.iloc[0], steps.iloc[1:]
     points = steps[["first", "second"]].to_numpy()
     centre, reach = points.mean(0), 0.75 * np.ptp(points, axis=0).max()
@@ -33,11 +33,10 @@ def smallest_steps(steps: pd.DataFrame, x: tuple[float, float], response: float)
                   label=row["step"])  # fmt: skip
     axes.plot(present["first"], present["second"], "ko", ms=8, ls="none", label=present["step"])
     radius = np.hypot(*(others.iloc[0][["first", "second"]] - present[["first", "second"]]).astype(float))
-    axes.add_patch(plt.Circle((present["first"], present["second"]), radius, fill=False, color="#888888", lw=1))
+    axes.add_patch(Circle((present["first"], present["second"]), radius, fill=False, color="#888888", lw=1))
     axes.set(xlim=(centre[0] - reach, centre[0] + reach), ylim=(centre[1] - reach, centre[1] + reach), aspect="equal",
              xlabel="$w_1$", ylabel="$w_2$")  # fmt: skip
-    figure.legend(loc="outside lower center", ncols=2, fontsize=10)
-    plt.close(figure)
+    legend_below(figure, 2)
     return figure
 
 
@@ -47,20 +46,15 @@ def input_scales(trajectories: pd.DataFrame):
     Args:
         trajectories: columns ``rule`` ("LMS" or "NLMS"), ``scale`` (of the input), ``step``, ``error`` (relative).
     """
-    import matplotlib.pyplot as plt
-
-    figure, panels = plt.subplots(1, 2, figsize=(7, 3.8), sharey=True)
-    for axes, rule in zip(panels, ("LMS", "NLMS"), strict=True):
-        rows = trajectories[trajectories["rule"] == rule]
-        for scale, look in line_styles(sorted(rows["scale"].unique())).items():
-            part = rows[(rows["scale"] == scale) & (rows["error"] < 1e6) & (rows["error"] > 1e-9)]
-            wide = {"lw": 5 - 1.6 * sorted(rows["scale"].unique()).index(scale)} if rule == "NLMS" else {}
-            axes.semilogy(part["step"], part["error"], label=f"{scale:g}", **look | {"marker": ""} | wide)
-        axes.set(xlabel="step $n$", title=rule, ylim=(1e-9, 1e6))
+    seen = trajectories[(trajectories["error"] < 1e6) & (trajectories["error"] > 1e-9)]
+    looks = {name: look | {"marker": ""} for name, look in line_styles(groups(trajectories["scale"])).items()}
+    nested = {name: look | {"linewidth": 5 - 1.6 * n} for n, (name, look) in enumerate(looks.items())}  # equal lines
+    figure, panels = subplots(1, 2, height=3.8, sharey=True)
+    for axes, (rule, drawn) in zip(panels, {"LMS": looks, "NLMS": nested}.items(), strict=True):
+        lines(axes, seen[seen["rule"] == rule], "step", "error", "scale", looks=drawn, label="{:g}".format)
+        axes.set(xlabel="step $n$", title=rule, yscale="log", ylim=(1e-9, 1e6))
     panels[0].set_ylabel("weight error, over its start")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, title="input times", loc="outside lower center", ncols=3)
-    plt.close(figure)
+    legend_below(figure, 3, title="input times")
     return figure
 
 
@@ -72,24 +66,17 @@ def constraints(overshoot: pd.DataFrame, remaining: pd.DataFrame, rank: int):
         remaining: columns ``form``, ``pixels``, ``share`` (length of all errors after over before).
         rank: of the patches, beyond which not all pixels can be met.
     """
-    import matplotlib.pyplot as plt
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 4.6))
-    below = {"fontsize": 10, "loc": "upper center", "bbox_to_anchor": (0.5, -0.17)}
-    for form, look in line_styles(list(dict.fromkeys(overshoot["form"]))).items():
-        rows = overshoot[overshoot["form"] == form]
-        left.plot(rows["channels"], rows["ratio"], label=form, **look)
+    figure, (left, right) = subplots(1, 2, height=4.6)
+    lines(left, overshoot, "channels", "ratio", "form")
     left.axhline(0, color="black", lw=0.8, ls="-")
     left.set(xlabel="input channels $IC$", ylabel="error after / error before", title="one pixel")
-    left.legend(**below)
-    for form, look in line_styles(list(dict.fromkeys(remaining["form"]))).items():
-        rows = remaining[remaining["form"] == form]
-        right.loglog(rows["pixels"], rows["share"].clip(lower=1e-16), label=form, **look)
+    legend_below(left)
+    lines(right, remaining.assign(share=remaining["share"].clip(lower=1e-16)), "pixels", "share", "form")
     right.axvline(rank, color="#666666", lw=1, ls=":")
-    right.text(rank * 0.85, 1e-8, f"rank {rank}", rotation=90, ha="right", va="center", color="#444444")
+    right.text(rank * 0.85, 1e-8, f"rank {rank}", rotation=90, ha="right", va="center", color=GREY)
     right.set(xlabel="pixels that share the weights", ylabel="all errors, after / before", title="many pixels")
-    right.legend(**below)
-    plt.close(figure)
+    right.set(xscale="log", yscale="log")
+    legend_below(right)
     return figure
 
 
@@ -99,10 +86,8 @@ def input_powers(powers: pd.DataFrame):
     Args:
         powers: table ``powers``: ``arrangement``, ``seed``, ``step``, ``channel``, ``power``.
     """
-    import matplotlib.pyplot as plt
-
-    names = list(dict.fromkeys(powers["arrangement"]))
-    figure, axes = plt.subplots(figsize=(7, 0.75 * len(names) + 1.5))
+    names = groups(powers["arrangement"])
+    figure, axes = subplots(height=0.75 * len(names) + 1.5)
     moments = {
         "before the first step": powers["step"].min(),
         f"after {powers['step'].max()} steps": powers["step"].max(),
@@ -118,8 +103,7 @@ def input_powers(powers: pd.DataFrame):
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.set(xlabel="power of a pixel of conv2's input, $E\\Vert X_i\\Vert^2/Z$")
-    figure.legend(loc="outside lower center", ncols=2)
-    plt.close(figure)
+    legend_below(figure, 2)
     return figure
 
 
@@ -130,35 +114,25 @@ def nearness(directions: pd.DataFrame, powers: pd.DataFrame):
         directions: table ``directions``: ``arrangement``, ``seed``, ``step``, ``span``, ``cosine``.
         powers: table ``powers``: ``arrangement``, ``seed``, ``step``, ``channel``, ``gamma``, ``beta``.
     """
-    import matplotlib.pyplot as plt
-
-    figure, panels = plt.subplots(1, 3, figsize=(7.4, 4.4))
-    looks = line_styles(list(dict.fromkeys(directions["arrangement"])))
+    figure, panels = subplots(1, 3, height=4.4, width=7.4)
+    looks = line_styles(groups(directions["arrangement"]))
     titles = {"channel": "power of a channel", "patch": "power of the patch"}
     for axes, (span, title) in zip(panels, titles.items(), strict=False):
         rows = directions[directions["span"] == span]
-        for name, look in looks.items():
-            quartiles = rows[rows["arrangement"] == name].groupby("step")["cosine"].quantile([0.25, 0.5, 0.75])
-            quartiles = quartiles.unstack()
-            axes.plot(quartiles.index, quartiles[0.5], label=name, **look)
-            axes.fill_between(quartiles.index, quartiles[0.25], quartiles[0.75], color=look["color"], alpha=0.15, lw=0)
+        lines_with_quartiles(axes, rows, "step", "cosine", "arrangement", looks=looks)
         axes.set(xlabel="step", ylim=(-0.05, 1.05), title=title)
     panels[0].set_ylabel("cosine with NLMS")
     rows = powers[powers["arrangement"].str.startswith("d:")]
-    for _, line in rows.groupby(["seed", "channel"]):
-        panels[2].plot(
-            line["step"], line["gamma"] ** 2 + line["beta"] ** 2, color=COLOURS[3], ls="-", lw=0.9, alpha=0.6
-        )
+    each = {"label": None, "color": COLOURS[3], "marker": "", "linestyle": "-", "linewidth": 0.9, "alpha": 0.6}
+    lines(panels[2], rows.assign(square=rows["gamma"] ** 2 + rows["beta"] ** 2), "step", "square", "arrangement",
+          each=["seed", "channel"], **each)  # fmt: skip
     panels[2].axhspan(0.5, 2, color="#dddddd", zorder=0)
     panels[2].set(xlabel="step", title="$\\gamma_i^2+\\beta_i^2$, arrangement d", yscale="log", ylim=(0.2, 5))
-    panels[2].set_yticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])
-    panels[2].minorticks_off()
+    plain_ticks(panels[2].yaxis, [0.5, 1, 2, 4])
     ticks = [step for step in (0, 1, 10, 100, 1000) if step <= directions["step"].max()]
     for axes in panels:
         axes.set_xscale("symlog", linthresh=1, linscale=0.5)
         axes.set_xlim(left=-0.1)
-        axes.set_xticks(ticks, [str(step) for step in ticks])
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=10)
-    plt.close(figure)
+        plain_ticks(axes.xaxis, ticks)
+    legend_below(figure, 2)
     return figure

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+from bnlab.figures.shapes import subplots
 from bnlab.figures.style import COLOURS
 
 # Panel -> blocks in the order of the forward pass, and how the weights' step is made.
@@ -17,9 +18,7 @@ BACK = COLOURS[1]
 
 def arrangements():
     """Draw the four arrangements: solid arrows forward, dashed arrows back, and what the step of the weights is."""
-    import matplotlib.pyplot as plt
-
-    figure, grid = plt.subplots(2, 2, figsize=(7, 5.4))
+    figure, grid = subplots(2, 2, height=5.4)
     for axes, (title, (blocks, step)) in zip(grid.flat, PANELS.items(), strict=True):
         axes.set(xlim=(0, 10), ylim=(0, 6))
         axes.axis("off")
@@ -42,5 +41,4 @@ def arrangements():
         axes.text(0.1, 4.75, "$x$", fontsize=12)
         axes.text((ends[blocks.index("conv") + 1] + ends[blocks.index("conv") + 2]) / 2, 2.95, "$\\delta$",
                   fontsize=13, color=BACK, ha="center")  # fmt: skip
-    plt.close(figure)
     return figure

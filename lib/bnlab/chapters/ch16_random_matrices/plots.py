@@ -1,12 +1,15 @@
 """Figures of products of random matrices: the law, samples on it, its edge, growth with depth, gradient descent.
 
-Every function takes tidy tables of `matrix_products` and returns a closed matplotlib Figure; the
+Every function takes tidy tables of `matrix_products` and returns a matplotlib Figure; the
 same function draws the quick and the recorded run.
 """
+
+import re
 
 import numpy as np
 import pandas as pd
 
+from bnlab.figures.shapes import aside, groups, legend_below, lines, lines_with_quartiles, plain_ticks, subplots
 from bnlab.figures.style import COLOURS, line_styles
 
 
@@ -16,19 +19,13 @@ def law(curves: pd.DataFrame):
     Args:
         curves: table ``law``: ``M``, ``quantity`` ("squared" or "plain"), ``value``, ``density``.
     """
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, 2, figsize=(7, 3.9))
-    looks = line_styles([f"{M}" for M in sorted(curves["M"].unique())])
+    figure, axes = subplots(1, 2, height=3.9)
     for ax, (quantity, symbol) in zip(axes, (("squared", "x = s^2"), ("plain", "s")), strict=True):
-        for M, rows in curves[curves["quantity"] == quantity].groupby("M"):
-            look = {key: value for key, value in looks[f"{M}"].items() if key != "marker"}
-            ax.plot(rows["value"], rows["density"], label=f"M = {M}", **look)
+        lines(ax, curves[curves["quantity"] == quantity], "value", "density", "M", label="M = {}".format, marker="")
         ax.set(xlabel=f"{quantity} singular value ${symbol}$", ylabel="density (1 / value)")
     axes[0].set(xscale="log", yscale="log", xlim=(1e-6, 40), ylim=(1e-4, 1e5))
     axes[1].set(ylim=(0, 1.5), xlim=(0, None))
-    axes[1].legend(fontsize=10)
-    plt.close(figure)
+    axes[1].legend()
     return figure
 
 
@@ -39,11 +36,9 @@ def histogram(counts: pd.DataFrame):
         counts: table ``histogram``: ``M``, ``quantity``, ``left_standard_gaussian``, ``right_standard_gaussian``,
             ``count``, ``expected`` (singular values in all runs).
     """
-    import matplotlib.pyplot as plt
-
     plain = counts[counts["quantity"] == "plain"]
-    factors = sorted(plain["M"].unique())
-    figure, axes = plt.subplots(1, len(factors), figsize=(7, 3.6), squeeze=False)
+    factors = groups(plain["M"])
+    figure, axes = subplots(1, len(factors), height=3.6, squeeze=False)
     for ax, M in zip(axes[0], factors, strict=True):
         rows = plain[plain["M"] == M]
         edges = np.append(rows["left_standard_gaussian"], rows["right_standard_gaussian"].iloc[-1])
@@ -53,8 +48,7 @@ def histogram(counts: pd.DataFrame):
         ax.set(yscale="log", ylim=(0.5, None), xlabel="singular value", title=f"M = {M}")
         ax.ticklabel_format(axis="x", style="sci", scilimits=(0, 3))
     axes[0][0].set_ylabel("singular values in a bin")
-    axes[0][-1].legend(fontsize=10)
-    plt.close(figure)
+    axes[0][-1].legend()
     return figure
 
 
@@ -64,21 +58,15 @@ def distances(table: pd.DataFrame):
     Args:
         table: ``distances``: ``entries``, ``M``, ``quantity``, ``ks_distance``.
     """
-    import matplotlib.pyplot as plt
-
-    figure, ax = plt.subplots(figsize=(7, 3.8))
-    looks = line_styles(list(table["entries"].unique()))
-    kinds = [(M, quantity) for M in sorted(table["M"].unique()) for quantity in ("squared", "plain")]
-    for shift, (entries, look) in enumerate(looks.items()):
-        rows = table[table["entries"] == entries]
-        places = [kinds.index(pair) + (shift - 1) * 0.2 for pair in zip(rows["M"], rows["quantity"], strict=True)]
-        ax.plot(places, rows["ks_distance"], label=entries, **look | {"linestyle": "none"})
+    figure, ax = subplots(height=3.8)
+    kinds = [(M, quantity) for M in groups(table["M"]) for quantity in ("squared", "plain")]
+    placed = table.assign(place=[kinds.index(pair) for pair in zip(table["M"], table["quantity"], strict=True)])
+    lines(ax, aside(placed, "place", "entries", 0.2), "place", "ks_distance", "entries", linestyle="none")
     ax.axhline(0.01, color="black", lw=1, ls="--")
     ax.axhline(0.1, color="black", lw=1, ls=":")
     ax.set(yscale="log", ylabel="KS distance to the law (1)", ylim=(1e-3, 1))
     ax.set_xticks(range(len(kinds)), [f"M = {M}\n{quantity}" for M, quantity in kinds])
-    ax.legend(fontsize=10, title="entries", loc="center right")
-    plt.close(figure)
+    ax.legend(title="entries", loc="center right")
     return figure
 
 
@@ -89,28 +77,22 @@ def edges(rate: pd.DataFrame, largest: pd.DataFrame):
         rate: table ``edge_rate``: ``M``, ``N``, ``mean``, ``standard_error`` of 1 - s_max^2 / edge.
         largest: table ``largest``: ``M``, ``largest``, ``root_of_edge``.
     """
-    import matplotlib.pyplot as plt
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3.8))
-    for M, look in line_styles([f"{M}" for M in sorted(rate["M"].unique())]).items():
-        rows = rate[rate["M"] == int(M)]
+    figure, (left, right) = subplots(1, 2, height=3.8)
+    for M, look in line_styles(groups(rate["M"])).items():
+        rows = rate[rate["M"] == M]
         left.errorbar(rows["N"], rows["mean"], rows["standard_error"], label=f"M = {M}", capsize=3, **look)
         guide = rows["mean"].iloc[0] * (rows["N"] / rows["N"].iloc[0]) ** (-2 / 3)
         left.plot(rows["N"], guide, color="#666666", lw=0.8, ls="-", zorder=0)
     left.set(xscale="log", yscale="log", xlabel="matrix side $N$", ylabel="$1 - s_{\\max}^2$ / edge (1)")
-    left.legend(fontsize=10)
-    by_factors = largest.groupby("M")
-    quartiles = by_factors["largest"].quantile([0.25, 0.5, 0.75]).unstack()
-    spread = [quartiles[0.5] - quartiles[0.25], quartiles[0.75] - quartiles[0.5]]
-    right.errorbar(quartiles.index, quartiles[0.5], spread, color=COLOURS[0], marker="o", ls="none", capsize=3,
-                   label="measured (median, quartiles)")  # fmt: skip
-    theory = by_factors["root_of_edge"].first()
+    left.legend()
+    measured = largest.assign(line="measured (median, quartiles)")
+    lines_with_quartiles(right, measured, "M", "largest", "line", spread="bars", linestyle="none")
+    theory = largest.groupby("M")["root_of_edge"].first()
     right.plot(theory.index, theory, color=COLOURS[1], ls="--", label="square root of the edge")
     right.plot(theory.index, theory.iloc[0] * theory.index / theory.index[0], color="#666666", lw=1, ls=":",
                label="as printed: proportional to M")  # fmt: skip
     right.set(xscale="log", yscale="log", xlabel="factors $M$", ylabel="largest singular value")
-    right.legend(fontsize=10)
-    plt.close(figure)
+    right.legend()
     return figure
 
 
@@ -120,23 +102,17 @@ def condition_numbers(depth: pd.DataFrame):
     Args:
         depth: table ``depth``: ``N``, ``M``, ``log_kappa``, ``log_kappa_product``, ``gap`` (limit's growth per factor).
     """
-    import matplotlib.pyplot as plt
-
-    figure, ax = plt.subplots(figsize=(7, 4.2))
-    for N, look in line_styles([f"{N}" for N in sorted(depth["N"].unique())]).items():
-        rows = depth[depth["N"] == int(N)]
-        quartiles = rows.groupby("M")["log_kappa"].quantile([0.25, 0.5, 0.75]).unstack()
-        ax.plot(quartiles.index, quartiles[0.5], label=f"N = {N}: stable at any depth", **look)
-        ax.fill_between(quartiles.index, quartiles[0.25], quartiles[0.75], color=look["color"], alpha=0.2, lw=0)
-        naive = rows.groupby("M")["log_kappa_product"].median()
-        ax.plot(naive.index, naive, color=look["color"], ls="none", marker="x", label=f"N = {N}: from the product")
-        deepest = quartiles.index[-1]
-        line = quartiles[0.5].iloc[-1] - rows["gap"].iloc[0] * (deepest - quartiles.index.to_numpy())
-        ax.plot(quartiles.index, np.where(line > 0, line, np.nan), color="#666666", lw=0.9, ls="-", zorder=0)
+    figure, ax = subplots(height=4.2)
+    lines_with_quartiles(ax, depth, "M", "log_kappa", "N", label="N = {}: stable at any depth".format)
+    crosses = {"spread": "none", "label": "N = {}: from the product".format, "linestyle": "none", "marker": "x"}
+    lines_with_quartiles(ax, depth, "M", "log_kappa_product", "N", **crosses)
+    for _, rows in depth.groupby("N"):
+        medians = rows.groupby("M")["log_kappa"].median()
+        line = medians.iloc[-1] - rows["gap"].iloc[0] * (medians.index[-1] - medians.index.to_numpy())
+        ax.plot(medians.index, np.where(line > 0, line, np.nan), color="#666666", lw=0.9, ls="-", zorder=0)
     ax.axhline(-np.log(np.finfo(float).eps), color="black", lw=1, ls=":")
     ax.set(xlabel="factors $M$ (depth)", ylabel="ln(condition number), median and quartiles")
-    ax.legend(fontsize=10)
-    plt.close(figure)
+    ax.legend()
     return figure
 
 
@@ -147,22 +123,14 @@ def gradient_descent(descent: pd.DataFrame, rates: pd.DataFrame):
         descent: table ``gradient_descent``: ``kappa``, ``learning_rate`` (rule), ``iterations``.
         rates: table ``rates``: ``kappa``, ``normalisation``, ``largest_rate``, ``bound``.
     """
-    import matplotlib.pyplot as plt
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 4.0))
-    for rule, look in line_styles(list(descent["learning_rate"].unique())).items():
-        rows = descent[descent["learning_rate"] == rule]
-        words = rule.replace("s_max^2", "$s_{\\max}^2$").replace("s_min^2", "$s_{\\min}^2$")
-        left.loglog(rows["kappa"], rows["iterations"], label=f"rate {words}", **look)
-    left.set(xlabel="condition number of $A$ (1)", ylabel="steps to converge")
-    for fixed, look in line_styles(list(rates["normalisation"].unique())).items():
-        rows = rates[rates["normalisation"] == fixed]
-        words = fixed.replace("s_min", "$s_{\\min}$").replace("s_max", "$s_{\\max}$")
-        right.loglog(rows["kappa"], rows["largest_rate"], label=f"{words} fixed", **look)
-    right.set(xlabel="condition number of $A$ (1)", ylabel="largest stable learning rate")
+    figure, (left, right) = subplots(1, 2)
+    lines(left, descent, "kappa", "iterations", "learning_rate", label=lambda rule: f"rate {_formula(rule)}")
+    left.set(ylabel="steps to converge")
+    lines(right, rates, "kappa", "largest_rate", "normalisation", label=lambda fixed: f"{_formula(fixed)} fixed")
+    right.set(ylabel="largest stable learning rate")
     for ax in (left, right):
-        ax.legend(fontsize=10, loc="upper center", bbox_to_anchor=(0.5, -0.2))
-    plt.close(figure)
+        ax.set(xlabel="condition number of $A$ (1)", xscale="log", yscale="log")
+        legend_below(ax)
     return figure
 
 
@@ -172,14 +140,13 @@ def deep_linear(rates: pd.DataFrame):
     Args:
         rates: table of `deep_linear.largest_stable_rates`: ``depth``, ``run``, ``largest_rate``.
     """
-    import matplotlib.pyplot as plt
-
-    figure, ax = plt.subplots(figsize=(7, 3.6))
-    for run, look in line_styles([f"{run}" for run in sorted(rates["run"].unique())]).items():
-        rows = rates[rates["run"] == int(run)]
-        ax.loglog(rows["depth"], rows["largest_rate"], label=f"draw {run}", **look)
-    ax.set(xlabel="depth (layers)", ylabel="largest stable learning rate")
-    ax.set_xticks(sorted(rates["depth"].unique()), [f"{d}" for d in sorted(rates["depth"].unique())])
-    ax.legend(fontsize=10)
-    plt.close(figure)
+    figure, ax = subplots(height=3.6)
+    lines(ax, rates, "depth", "largest_rate", "run", label="draw {}".format)
+    ax.set(xlabel="depth (layers)", ylabel="largest stable learning rate", xscale="log", yscale="log")
+    plain_ticks(ax.xaxis, groups(rates["depth"]))
+    ax.legend()
     return figure
+
+
+def _formula(words: str) -> str:
+    return re.sub(r"s_(max|min)(\^2)?", r"$s_{\\\1}\2$", words)
