@@ -76,6 +76,29 @@ def whole(name: str, value: Integral, least: int = 1, hint: str = "") -> int:
     return int(value)
 
 
+def square(name: str, value: Tensor) -> Tensor:
+    """Give a finite square matrix (K, K) back.
+
+    Raises:
+        ValueError: as `tensor`, or not square.
+    """
+    tensor(name, value, "(K, K)", 2)
+    if value.shape[0] != value.shape[1]:
+        raise ValueError(f"{name}: shape {tuple(value.shape)} is not (K, K)")
+    return value
+
+
+def alike(**tensors: Tensor) -> None:
+    """Refuse tensors of different dtypes or devices, which torch would mix or stumble over.
+
+    Raises:
+        ValueError: with the names of all.
+    """
+    if len({(value.dtype, value.device) for value in tensors.values()}) > 1:
+        found = ", ".join(f"{name} {value.dtype} on {value.device}" for name, value in tensors.items())
+        raise ValueError(f"{', '.join(tensors)}: {found} are not of one dtype and device")
+
+
 def choice(name: str, value: object, known: Sequence[str]) -> None:
     """Refuse a word that is not one of the known ones.
 

@@ -211,3 +211,93 @@ def test_refusals_are_one_line():
         with pytest.raises(ValueError, match=words) as refusal:
             call()
         assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e-12, 1e6])
+def test_a_feature_of_another_scale_is_not_taken_for_a_dead_one(scale):
+    X, y = draw(60, 4), draw(60, purpose="y")
+    scales = torch.tensor([1.0, scale, 1.0, 1.0], dtype=torch.float64)
+    expected = convergence.least_squares(X, y).solution / scales
+    torch.testing.assert_close(convergence.least_squares(X * scales, y).solution, expected, rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_features_far_from_the_origin_are_told_apart(dtype):
+    """Two features of deviation 1 around 1e6 differ from each other by a millionth of their length."""
+    X, y = (draw(60, 2) + 1e6).to(dtype), draw(60, purpose="y").to(dtype)
+    exact = np.array(np.linalg.lstsq(X.double().numpy(), y.double().numpy(), rcond=1e-14)[0])
+    np.testing.assert_allclose(convergence.least_squares(X, y).solution, exact, rtol=1e-6)
+
+
+def test_scales_from_one_to_four_to_the_ninth():
+    """Condition number of H 7e10: cut at a ratio of 1e10 the solution was 18 % off."""
+    scales = 4.0 ** torch.arange(10, dtype=torch.float64)
+    X, y = draw(200, 10), draw(200, purpose="y")
+    expected = convergence.least_squares(X, y).solution / scales
+    torch.testing.assert_close(convergence.least_squares(X * scales, y).solution, expected, rtol=1e-9, atol=0)
+
+
+def test_features_that_depend_on_each_other_in_single_precision():
+    X = draw(50, 4).float()
+    X = torch.cat([X, X.sum(1, keepdim=True), 1e-3 * X[:, :1]], 1)  # a sum rounded to float32, and a scaled copy
+    y = draw(50, purpose="y").float()
+    expected, *_ = scipy.linalg.lstsq(X.double().numpy(), y.double().numpy(), cond=1e-6)
+    np.testing.assert_allclose(convergence.least_squares(X, y).solution, expected, rtol=0, atol=1e-5)
+
+
+def test_several_problems_of_which_one_is_hard():
+    X, y = torch.stack([draw(40, 3), draw(40, 3, seed=1)]), torch.stack([draw(40, purpose="y")] * 2)
+    X[1] *= torch.tensor([1.0, 1e-8, 1.0])
+    found = convergence.least_squares(X, y).solution
+    for own, part, target in zip(found, X, y, strict=True):
+        assert torch.equal(own, convergence.least_squares(part, target).solution)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6, 1e12])
+def test_standardised_at_any_offset(offset):
+    x = draw(200, 2) + offset
+    exact = (x - x[0]).numpy()  # what is left of the data, with no digits lost
+    exact = (exact - exact.mean(0)) / exact.std(0)
+    np.testing.assert_allclose(convergence.standardise(x)[0], exact, rtol=0, atol=1e-9)
+
+
+def test_a_feature_that_varies_in_the_last_place_of_its_dtype_is_constant():
+    x = torch.full((50, 1), 0.1)
+    x[::2] = torch.nextafter(x[::2], torch.tensor(1.0))
+    assert (convergence.standardise(x)[0] == 0).all()
+    assert (convergence.standardise(1e6 + draw(50, 1).float())[0].abs() > 0).all()
+
+
+def test_steps_of_slow_modes():
+    """A mode of 1e-14 decays in some 1e14 steps: 1 - 1e-14 has two digits left in float64."""
+    for slow in (1e-6, 1e-14, 1e-200):
+        eigenvalues, components = torch.tensor([[slow, 1.0], [slow**-0.5, 0.0]], dtype=torch.float64)
+        steps = convergence.steps_to(eigenvalues, components, rate=1.0, tolerance=0.5)
+        assert steps == pytest.approx(np.log(2) / (2 * slow), rel=1e-5)
+
+
+def test_what_cannot_be_answered_is_refused():
+    p, nan = problem(), torch.tensor([torch.nan] * 6)
+    two = torch.tensor([1.0, 1.0])
+    cases = [
+        (lambda: convergence.steps_to(torch.tensor([-1.0, 1.0]), two, 0.5, 0.5), "eigenvalue -1 is negative"),
+        (lambda: convergence.steps_to(torch.tensor([torch.nan, 1.0]), two, 0.5, 0.5), "eigenvalues: not all"),
+        (lambda: convergence.steps_to(two, torch.ones(1), 0.5, 0.5), "components: 1 of them for 2"),
+        (lambda: convergence.steps_to(two.double(), 1e300 * two.double(), 0.5, 0.5), "components: .* overflow"),
+        (lambda: convergence.least_squares(torch.ones(3, 2).cfloat(), torch.ones(3)), "X: torch.complex64"),
+        (lambda: convergence.least_squares(torch.ones(3, 2), torch.ones(3).long()), "y: torch.int64"),
+        (lambda: convergence.standardise(torch.ones(3, 2).half()), "X: torch.float16"),
+        (lambda: convergence.descend(p, -1.0, 3), r"rate: -1 is negative"),
+        (lambda: convergence.descend(p, torch.tensor([0.1, torch.inf]), 3), "rate: not all"),
+        (lambda: convergence.descend(p, 0.1, -1), "steps: -1"),
+        (lambda: convergence.descend(p, 0.1, 3, every=0), "every: 0"),
+        (lambda: convergence.descend(p, 0.1, 3, torch.ones(5)), r"w0: shape \(5,\) is not \(\.\.\., 6\)"),
+        (lambda: convergence.descend(p, torch.ones(3), 3, torch.ones(2, 6)), "do not fit"),
+        (lambda: convergence.normalised_descend(p, 0.1, 3, nan), "w0: not all"),
+        (lambda: convergence.effective_hessian(torch.eye(2), torch.ones(3)), r"H, u: shapes \(2, 2\) and \(3,\)"),
+        (lambda: convergence.excess_loss(p, torch.ones(6).long()), "w: torch.int64"),
+    ]
+    for call, words in cases:
+        with pytest.raises(ValueError, match=words) as refusal:
+            call()
+        assert "\n" not in str(refusal.value)

@@ -60,8 +60,9 @@ def test_gradient_of_a_sample_tends_to_that_of_the_population():
 
 def test_minimum_is_parallel_to_the_least_squares_direction():
     f = gaussian()
+    f = halfspaces.GaussianHalfspace(0.5 * f.u, f.covariance)  # classes that overlap more: a shorter minimiser
     best = scipy.optimize.minimize(
-        lambda w: (float(f.value(torch.from_numpy(w))), f.gradient(torch.from_numpy(w)).numpy()), np.ones(4), jac=True,
+        lambda w: (float(f.value(torch.from_numpy(w))), f.gradient(torch.from_numpy(w)).numpy()), np.zeros(4), jac=True,
         options={"gtol": 1e-10},
     ).x  # fmt: skip
     direction = np.linalg.solve(f.S.numpy(), f.u.numpy())
@@ -130,3 +131,55 @@ def test_scaled_loss():
     assert ((loss.slope(s + h) - loss.slope(s - h)) / (2 * h) - loss.curvature(s)).abs().max() < 1e-8
     assert loss.slope(s).max() < loss.largest_slope
     assert loss.curvature(s).max() <= loss.largest_curvature
+
+
+@pytest.mark.parametrize("length", [9.99, 10.01, 50.0])
+def test_beyond_ten_standard_deviations_the_quadrature_is_refused(length):
+    f, w = gaussian(), draw(4, purpose="w")
+    w = length * w / torch.sqrt(w @ f.covariance @ w)
+    unit = w / torch.sqrt(w @ f.S @ w)
+    scale = float(torch.sqrt(w @ f.S @ w))
+    calls = (f.value, f.gradient, f.coefficients, f.outputs, lambda w: halfspaces.squared_gradient_norm(f, w),
+             lambda w: halfspaces.normalised_hessian(f, unit, scale))  # fmt: skip
+    for call in calls:
+        if length < 10:
+            call(w)
+            continue
+        with pytest.raises(ValueError, match=rf"z'w has standard deviation {length:.3g}, above 10"):
+            call(w)
+
+
+GAUSSIAN, SAMPLE, ONES = gaussian(), halfspaces.SampledHalfspace(draw(9, 4)), torch.ones(4).double()
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: halfspaces.GaussianHalfspace(ONES, torch.eye(3).double()), r"covariance: shape \(3, 3\) for u of 4"),
+        (lambda: halfspaces.GaussianHalfspace(ONES, -torch.eye(4).double()), "eigenvalue -1 is negative"),
+        (lambda: halfspaces.GaussianHalfspace(ONES * torch.nan, torch.eye(4).double()), "u: not all entries"),
+        (lambda: halfspaces.GaussianHalfspace(ONES.float(), torch.eye(4).double()), "are not of one dtype"),
+        (lambda: halfspaces.SampledHalfspace(torch.ones(3, 2).long()), "z: torch.int64"),
+        (lambda: halfspaces.logistic(0), "scale: 0 is not"),
+        (lambda: halfspaces.stationary_length(GAUSSIAN, 0 * ONES), "w: w'Sw = 0 is not positive"),
+        (lambda: halfspaces.stationary_length(GAUSSIAN, ONES, (1.0, -1.0)), "interval: .* is not a lower and a higher"),
+        (lambda: halfspaces.stationary_length(GAUSSIAN, ONES, (-1.0, torch.inf)), "interval: inf"),
+        (lambda: halfspaces.gdnp_step(GAUSSIAN, ONES, 0.0), r"L: 0\.0 is not"),
+        (lambda: halfspaces.normalised_hessian(SAMPLE, ONES, math.nan), "g: nan is not"),
+        *(
+            (lambda call=call, w=w: call(w), words)
+            for f in (GAUSSIAN, SAMPLE)
+            for call in (f.value, f.gradient, f.coefficients, f.outputs)
+            for w, words in (
+                (ONES[:3], r"w: shape \(3,\) is not \(4,\)"),
+                (ONES.float(), "not of one dtype"),
+                (ONES.cfloat(), "w: torch.complex64"),
+                (ONES * torch.nan, "w: not all"),
+            )
+        ),
+    ],
+)
+def test_bad_input_is_named_in_one_line(call, words):
+    with pytest.raises(ValueError, match=words) as error:
+        call()
+    assert "\n" not in str(error.value)

@@ -89,3 +89,26 @@ def test_boundary_descent_is_the_descent_of_a_large_sample():
         lambda s: np.logaddexp(0, -r * s) * np.exp(-s * s / 2) / np.sqrt(2 * np.pi), 0, 12, epsabs=1e-13
     )[0]
     assert population.loss[-1].item() == pytest.approx(2 * half, rel=1e-9)
+
+
+Z = torch.ones(3, 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: margins.largest_margin(Z * torch.nan), "z: not all entries"),
+        (lambda: margins.largest_margin(Z.long()), "z: torch.int64"),
+        (lambda: margins.logistic_descent(Z, -1.0, 3, torch.tensor([3])), r"rate: -1\.0 is not"),
+        (lambda: margins.logistic_descent(Z, torch.ones(2), 3, torch.tensor([3])), r"rate: shape \(2,\)"),
+        (lambda: margins.logistic_descent(Z[0], 1.0, 3, torch.tensor([3])), r"z: shape \(2,\)"),
+        (lambda: margins.logistic_descent(Z, 1.0, 3, torch.tensor([4])), r"record_at: \[4\] are not"),
+        (lambda: margins.logistic_descent(Z, 1.0, 3, torch.tensor([])), r"record_at: \[\] are not"),
+        (lambda: margins.boundary_descent(1.0, 3, torch.tensor([1.5])), r"record_at: 1\.5 is not"),
+        (lambda: margins.boundary_descent(float("nan"), 3, torch.tensor([1])), "rate: nan is not"),
+    ],
+)
+def test_bad_input_is_named_in_one_line(call, words):
+    with pytest.raises(ValueError, match=words) as error:
+        call()
+    assert "\n" not in str(error.value)

@@ -78,8 +78,28 @@ def test_direction_of_the_quotient_is_the_least_squares_solution():
         (torch.diag(torch.tensor([0.0, 1.0])), torch.ones(2), torch.ones(2), "not positive definite"),
         (torch.eye(2), torch.zeros(2), torch.ones(2), "u: shape"),
         (torch.eye(2), torch.ones(3), torch.ones(2), "u: shape"),
+        (torch.eye(2), torch.ones(2).long(), torch.ones(2), "u: torch.int64"),
+        (torch.eye(2) * torch.inf, torch.ones(2), torch.ones(2), "S: not all entries"),
+        (torch.eye(2), torch.ones(2), torch.zeros(2), "w0: 0 has no direction"),
+        (torch.eye(2), torch.ones(2), torch.ones(3), r"w0: shape \(3,\) is not"),
     ],
 )
 def test_refusals(S, u, w, words):
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=words) as refusal:
         rayleigh.rayleigh_descend(S, u, w, 1)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: rayleigh.rayleigh_descend(torch.eye(2), torch.ones(2), torch.ones(2), -1), "steps: -1"),
+        (lambda: rayleigh.rayleigh_descend(torch.eye(2), torch.ones(2), torch.ones(2), 1, L=0), "L: 0 is not"),
+        (lambda: rayleigh.rayleigh_gap(torch.zeros(2), torch.eye(2), torch.ones(2)), "w: 0 has no direction"),
+        (lambda: rayleigh.rayleigh_gap(torch.ones(3, 2) * torch.nan, torch.eye(2), torch.ones(2)), "w: not all"),
+        (lambda: rayleigh.rayleigh_gap(torch.ones(3), torch.eye(2), torch.ones(2)), r"w: shape \(3,\) is not"),
+    ],
+)
+def test_more_refusals(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()

@@ -19,6 +19,8 @@ import scipy.stats
 import torch
 from torch import Tensor
 
+from bnlab import checks
+
 NODES = 400  # of each quadrature; with 800 the moments of m = 2 ... 512 and |x| <= 3 change by less than 1e-5
 
 
@@ -39,7 +41,7 @@ def asymptotic_std(x: float, m: int) -> float:
     Raises:
         ValueError: x not finite, or m not a whole number of at least 2.
     """
-    _check(x, m)
+    x, m = _checked(x, m)
     return math.sqrt((1 + x**2 / 2) / m)
 
 
@@ -54,7 +56,7 @@ def exact_moments(x: float, m: int) -> NoiseMoments:
     Raises:
         ValueError: x not finite, or m not a whole number of at least 2.
     """
-    _check(x, m)
+    x, m = _checked(x, m)
     if m == 2:
         heads = float(scipy.stats.norm.cdf(x))
         return NoiseMoments(2 * heads - 1, 2 * math.sqrt(heads * (1 - heads)))
@@ -71,17 +73,14 @@ def draw(x: float, m: int, runs: int, generator: torch.Generator) -> Tensor:
     """Normalised values of x among ``runs`` sets of m - 1 normal batch-mates, by the formula of BN, (runs,), float64.
 
     Raises:
-        ValueError: x not finite, or m not a whole number of at least 2.
+        ValueError: x not finite, m not a whole number of at least 2, or runs not one of at least 1.
     """
-    _check(x, m)
-    batch = torch.randn(runs, m, generator=generator, dtype=torch.float64)
+    x, m = _checked(x, m)
+    batch = torch.randn(checks.whole("runs", runs), m, generator=generator, dtype=torch.float64)
     batch[:, 0] = x
     variance, mean = torch.var_mean(batch, dim=1, correction=0)  # (runs,)
     return (x - mean) / variance.sqrt()
 
 
-def _check(x: float, m: int) -> None:
-    if not math.isfinite(x):
-        raise ValueError(f"x: {x!r} is not a finite number")
-    if isinstance(m, bool) or not isinstance(m, int) or m < 2:
-        raise ValueError(f"m: {m!r} is not a whole number of at least 2, the size of the mini-batch")
+def _checked(x: float, m: int) -> tuple[float, int]:
+    return checks.number("x", x), checks.whole("m", m, 2, hint="the size of the mini-batch")

@@ -8,6 +8,7 @@ the arguments, and takes many runs side by side in leading dimensions.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -16,9 +17,11 @@ import torch
 from torch import Tensor
 from torch.linalg import vecdot
 
-from bnlab.theory.modes import TOLERANCE
+from bnlab import checks
+from bnlab.theory.modes import TOLERANCE, effective_eigenvalues, log_decay
 
 State = TypeVar("State")
+LONGEST = 2**1000  # steps; no mode that float64 can tell from a dead one takes more
 
 
 @dataclass(frozen=True)
@@ -44,48 +47,79 @@ class Descent:
 def least_squares(X: Tensor, y: Tensor) -> LeastSquares:
     """Least squares problem of a design X (..., n, d) and targets y (..., n), E being the mean over the n rows.
 
-    A singular design is answered: the solution is that of least norm, and weights along a dead mode never move.
+    A singular design is answered: the solution is that of least norm, and weights along a dead mode never move. Other
+    scales or large means make no design singular: dependence is looked for among features brought to one length, to
+    the precision of X's dtype.
 
-    >>> least_squares(torch.tensor([[1.0, 0.0], [3.0, 0.0]]), torch.tensor([2.0, 6.0])).solution
+    >>> least_squares(torch.tensor([[1.0, 0.0], [3.0, 0.0]]), torch.tensor([2.0, 6.0])).solution.round(decimals=12)
     tensor([2., 0.], dtype=torch.float64)
 
     Raises:
-        ValueError: if the shapes do not match, there is no row, or an entry is not finite.
+        ValueError: if the shapes do not match, there is no row, or an entry is no finite float32 or float64 number.
     """
     if X.ndim < 2 or y.shape != X.shape[:-1] or 0 in X.shape:
         raise ValueError(f"X: shape {tuple(X.shape)} with y of shape {tuple(y.shape)} is not (n, d) with (n,)")
-    X, y = X.double(), y.double()
-    if not (torch.isfinite(X).all() and torch.isfinite(y).all()):
-        raise ValueError("X, y: not all entries are finite")
+    eps = torch.finfo(checks.tensor("X", X).dtype).eps
+    X, y = X.double(), checks.tensor("y", y).double()
     H = X.mT @ X / X.shape[-2]
     g = (X.mT @ y[..., None]).squeeze(-1) / X.shape[-2]
     solution = (torch.linalg.pinv(H, hermitian=True, rtol=TOLERANCE) @ g[..., None]).squeeze(-1)
+    spectrum = torch.linalg.eigvalsh(H)  # (..., d)
+    hard = spectrum[..., 0] <= TOLERANCE * spectrum[..., -1]  # H has lost half the digits of X
+    for place in hard.nonzero():
+        own = tuple(place)
+        solution[own] = _least_norm_solution(X[own], y[own], eps)
     return LeastSquares(H, g, y.square().mean(-1), solution)
+
+
+def _least_norm_solution(X: Tensor, y: Tensor, eps: float) -> Tensor:
+    """Least squares solution (d,) of least norm from X (n, d) itself, its entries known to eps."""
+    lengths = X.norm(dim=0)
+    lengths = torch.where(lengths > 0, lengths, 1.0)
+    U, sizes, Vh = torch.linalg.svd(X / lengths, full_matrices=False)
+    alive = sizes > max(4 * len(lengths) * torch.finfo(X.dtype).eps, 2 * eps) * sizes[0]
+    w = (Vh[alive].mT @ (U[:, alive].mT @ y / sizes[alive])) / lengths
+    if alive.sum() == len(lengths):
+        return w
+    rows, _ = torch.linalg.qr(lengths[:, None] * Vh[alive].mT)  # a basis of what the rows of X span
+    return rows @ (rows.mT @ w)
 
 
 def standardise(X: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Features (n, d) to mean 0 and variance 1 (biased), their means (d,) and the scales (d,) divided by.
 
-    A constant feature says nothing once centred: it becomes 0, its scale 1, so that nothing is divided by 0.
+    A constant feature (to a few units of its dtype's last place) says nothing once centred: it becomes 0, its scale 1,
+    so that nothing is divided by 0.
 
     >>> standardise(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))[0]
     tensor([[-1.,  0.],
             [ 1.,  0.]], dtype=torch.float64)
+
+    Raises:
+        ValueError: if X is not (n, d) of finite float32 or float64 numbers.
     """
-    if X.ndim != 2 or not len(X):
-        raise ValueError(f"X: shape {tuple(X.shape)} is not (n, d)")
-    X = X.double()
+    eps, X = torch.finfo(checks.tensor("X", X, "(n, d)", 2).dtype).eps, X.double()
     mean = X.mean(0)
-    deviation = (X - mean).square().mean(0).sqrt()
-    # Rounding gives a constant column a deviation of some eps of its size.
-    constant = deviation <= 1e-12 * X.abs().amax(0)
+    centred = X - mean
+    # The rounding of a large mean would pass for a deviation: values less one of their own have a small one.
+    near = X - X[0]
+    near = near - near.mean(0)
+    far = mean.square() > 1e12 * near.square().mean(0)
+    centred = torch.where(far, near, centred)
+    deviation = centred.square().mean(0).sqrt()
+    constant = X.amax(0) - X.amin(0) <= 4 * eps * X.abs().amax(0)
     scale = torch.where(constant, 1.0, deviation)
-    return torch.where(constant, 0.0, (X - mean) / scale), mean, scale
+    return torch.where(constant, 0.0, centred / scale), mean, scale
 
 
 def excess_loss(problem: LeastSquares, w: Tensor) -> Tensor:
-    """J(w) - min J = 1/2 (w - w*)' H (w - w*), (...) for w (..., d); as a square it loses no digits near 0."""
-    error = w - problem.solution
+    """J(w) - min J = 1/2 (w - w*)' H (w - w*), (...) for w (..., d); as a square it loses no digits near 0.
+
+    Raises:
+        ValueError: if w is no float32 or float64 tensor that fits the problem. (It may be inf or nan: a run that has
+            diverged.)
+    """
+    error = _fitting("w", w, problem, finite=False) - problem.solution
     return vecdot(error, _apply(problem.H, error)) / 2
 
 
@@ -95,10 +129,13 @@ def descend(
     """Plain gradient descent w <- w - rate (H w - g) from w0 (0 if None), recorded at 0 and every so many steps.
 
     rate is a number, or (...) of them for as many runs side by side. Weights beyond float64 stay inf or nan.
+
+    Raises:
+        ValueError: a rate that is negative or not finite, steps below 0, every below 1, or w0 that does not fit.
     """
-    rate = torch.as_tensor(rate, dtype=torch.float64, device=problem.H.device)
-    w = torch.zeros(torch.broadcast_shapes(rate.shape, problem.g.shape[:-1]) + problem.g.shape[-1:]).to(problem.H)
-    w = w if w0 is None else w + w0
+    rate = _rates(rate, problem)
+    w = torch.zeros(_side_by_side(rate, problem) + problem.g.shape[-1:]).to(problem.H)
+    w = w if w0 is None else w + _fitting("w0", w0, problem, rate)
 
     def step(w: Tensor) -> tuple[Tensor, Tensor]:
         return w - rate[..., None] * (_apply(problem.H, w) - problem.g), rate.expand(w.shape[:-1])
@@ -125,12 +162,12 @@ def normalised_descend(
     Scaling law: w0 -> c w0 and rate -> c^2 rate give the same model at every step.
 
     Raises:
-        ValueError: if a_rate is not in (0, 1], or w0 has no output: w0'H w0 = 0.
+        ValueError: if a_rate is not in (0, 1], w0 has no output, w0'H w0 = 0, or as `descend`.
     """
-    if not 0 < a_rate <= 1:
-        raise ValueError(f"a_rate: {a_rate!r} is not above 0 and at most 1, where the theorem holds")
-    rate = torch.as_tensor(rate, dtype=torch.float64, device=problem.H.device)
-    w = w0.double().expand(torch.broadcast_shapes(rate.shape, problem.g.shape[:-1], w0.shape[:-1]) + w0.shape[-1:])
+    a_rate = checks.number("a_rate", a_rate, above=0, most=1, hint="the theorem holds there")
+    a0, rate = checks.number("a0", a0), _rates(rate, problem)
+    w = _fitting("w0", w0, problem, rate).double()
+    w = w.expand(_side_by_side(rate, problem, w.shape[:-1]) + w.shape[-1:])
     if not (vecdot(w, _apply(problem.H, w)) > 0).all():
         raise ValueError("w0: w0'H w0 is 0, so that there is no output to normalise")
     a = torch.full_like(w[..., 0], a0)  # (...)
@@ -161,8 +198,12 @@ def effective_hessian(H: Tensor, u: Tensor) -> Tensor:
     tensor([0., 2., 4.], dtype=torch.float64)
 
     Raises:
-        ValueError: if u'Hu is not positive.
+        ValueError: if u'Hu is not positive, or H (..., d, d) and u (..., d) do not fit or are not finite.
     """
+    for name, values in (("H", H), ("u", u)):
+        checks.tensor(name, values)
+    if u.ndim < 1 or H.shape[-2:] != u.shape[-1:] * 2:
+        raise ValueError(f"H, u: shapes {tuple(H.shape)} and {tuple(u.shape)} are not (..., d, d) and (..., d)")
     H, u = H.double(), u.double()
     Hu = _apply(H, u)
     power = vecdot(u, Hu)
@@ -182,24 +223,31 @@ def steps_to(eigenvalues: Tensor, components: Tensor, rate: float, tolerance: fl
     3.0
 
     Raises:
-        ValueError: if the tolerance is not between 0 and 1, or the rate not positive.
+        ValueError: if the tolerance is not between 0 and 1, the rate not positive, an eigenvalue is negative beyond
+            rounding, or the two are not (d,) of finite float32 or float64 numbers.
     """
-    if not 0 < tolerance < 1:
-        raise ValueError(f"tolerance: {tolerance!r} is not between 0 and 1")
-    if not rate > 0:
-        raise ValueError(f"rate: {rate!r} is not a positive rate")
-    eigenvalues = eigenvalues.double()
+    rate, tolerance = checks.number("rate", rate, above=0), checks.number("tolerance", tolerance, above=0, below=1)
+    checks.tensor("components", components, "(d,)", 1)
+    if checks.tensor("eigenvalues", eigenvalues, "(d,)", 1).shape != components.shape:
+        raise ValueError(f"components: {len(components)} of them for {len(eigenvalues)} eigenvalues")
+    effective_eigenvalues(eigenvalues)  # refuses negative ones
+    eigenvalues = eigenvalues.double().clamp(min=0)
     losses = eigenvalues * components.double().square()  # of each mode at the start
+    if not losses.isfinite().all():
+        raise ValueError("components: the losses of their modes overflow float64")
     alive = losses > 0
-    if (rate * eigenvalues[alive] >= 2).any():
-        return float("inf")
+    losses, slopes = losses[alive], log_decay(eigenvalues, rate)[alive]
+    if not (slopes < 0).all():
+        return math.inf
     target = tolerance * losses.sum()
 
     def reached(t: int) -> bool:
-        return bool((losses * (1 - rate * eigenvalues) ** (2 * t)).sum() <= target)
+        return bool((losses * torch.exp(2.0 * t * slopes)).sum() <= target)
 
     high = 1
-    while not reached(high):  # it falls with t, as no living mode grows
+    while not reached(high):  # it falls with t, as every living mode decays
+        if high > LONGEST:
+            return math.inf
         high *= 2
     low = high // 2
     while high - low > 1:
@@ -217,7 +265,7 @@ def _run(
     every: int,
 ) -> Descent:
     """Iterate a step, which also says its rate; record weights and the model's excess loss, as ``view`` shows them."""
-    records = []
+    steps, every, records = checks.whole("steps", steps, 0), checks.whole("every", every), []
     for t in range(steps + 1):
         moved, rate = step(state)
         if t % every == 0:
@@ -229,3 +277,34 @@ def _run(
 
 def _apply(matrix: Tensor, w: Tensor) -> Tensor:
     return (matrix @ w[..., None]).squeeze(-1)
+
+
+def _rates(rate: float | Tensor, problem: LeastSquares) -> Tensor:
+    """Rates (...) float64, none of them negative."""
+    if isinstance(rate, Tensor):
+        rate = checks.tensor("rate", rate).double()
+    else:
+        rate = torch.tensor(checks.number("rate", rate), dtype=torch.float64)
+    if (rate < 0).any():
+        raise ValueError(f"rate: {rate.min().item():.3g} is negative")
+    rate = rate.to(problem.H.device)
+    _side_by_side(rate, problem)
+    return rate
+
+
+def _side_by_side(rate: Tensor, problem: LeastSquares, *more: torch.Size) -> torch.Size:
+    """The leading dimensions (...) of as many runs as rates, problems and starts make."""
+    shapes = (rate.shape, problem.g.shape[:-1], *more)
+    try:
+        return torch.broadcast_shapes(*shapes)
+    except RuntimeError:
+        raise ValueError(f"rate, w0: leading shapes {', '.join(str(tuple(s)) for s in shapes)} do not fit") from None
+
+
+def _fitting(name: str, w: Tensor, problem: LeastSquares, rate: Tensor | None = None, *, finite: bool = True) -> Tensor:
+    """Weights (..., d) that fit the problem, and the rates where there are some."""
+    features = problem.g.shape[-1]
+    if checks.tensor(name, w, f"(..., {features})", finite=finite).shape[-1:] != (features,):
+        raise ValueError(f"{name}: shape {tuple(w.shape)} is not (..., {features})")
+    _side_by_side(problem.power if rate is None else rate, problem, w.shape[:-1])
+    return w

@@ -10,6 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from bnlab import checks
+from bnlab.theory.modes import TOLERANCE, resolved
+
 
 def correlations(X: Tensor, D: Tensor) -> tuple[Tensor, Tensor]:
     """Autocorrelation R = E[x x^T] (K, K) and cross-correlation P = E[x d] of inputs and desired response.
@@ -22,29 +25,34 @@ def correlations(X: Tensor, D: Tensor) -> tuple[Tensor, Tensor]:
     ([[2.5, 1.0], [1.0, 0.5]], [3.5, 1.5])
 
     Raises:
-        ValueError: if X and D do not share images and positions.
+        ValueError: if X and D do not share images and positions, or are not finite float32 or float64 numbers of one
+            dtype.
     """
     X, D, single = _paired(X, D)
+    checks.alike(X=X, D=D)
     count = X.shape[0] * X.shape[2]
     R = torch.einsum("bkm,blm->kl", X, X) / count
     P = torch.einsum("bkm,bom->ko", X, D) / count
     return R, P[:, 0] if single else P
 
 
-def wiener_solution(R: Tensor, P: Tensor, tolerance: float = 1e-10) -> Tensor:
+def wiener_solution(R: Tensor, P: Tensor, tolerance: float | None = None) -> Tensor:
     """Solution W_o of the Wiener-Hopf equations R W_o = P (Chai et al. 2020, equation 3), of the shape of P.
 
     A singular R (a dead channel, for instance) leaves W_o free along its null space: the pseudo-inverse then picks the
-    shortest solution, counting eigenvalues at most tolerance * lambda_max as zero.
+    shortest solution, counting eigenvalues at most tolerance * lambda_max as zero; 1e-10 unless given, or K eps of R's
+    dtype where that is more: in float32 inputs that depend on each other leave eigenvalues of some 1e-7.
 
     >>> wiener_solution(torch.diag(torch.tensor([2.0, 0.0])), torch.tensor([4.0, 0.0])).tolist()
     [2.0, 0.0]
 
     Raises:
-        ValueError: if R is not (K, K) or P not (K,) or (K, OC).
+        ValueError: if R is not (K, K) or P not (K,) or (K, OC), or they are not finite float32 or float64 numbers of
+            one dtype.
     """
     _check_normal_equations(R, P)
-    return torch.linalg.pinv(R, rtol=tolerance, hermitian=True) @ P
+    rtol = resolved(R) if tolerance is None else checks.number("tolerance", tolerance, least=0, below=1)
+    return torch.linalg.pinv(R, rtol=rtol, hermitian=True) @ P
 
 
 def cost(W: Tensor, X: Tensor, D: Tensor) -> Tensor:
@@ -56,10 +64,12 @@ def cost(W: Tensor, X: Tensor, D: Tensor) -> Tensor:
     1.0
 
     Raises:
-        ValueError: if the shapes do not fit each other.
+        ValueError: if the shapes do not fit each other, or the entries are not finite float32 or float64 numbers of one
+            dtype.
     """
     X, D, _ = _paired(X, D)
-    weights = W.reshape(X.shape[1], -1)  # (K, OC)
+    checks.alike(X=X, D=D, W=W)
+    weights = _weights(W, X, D)  # (K, OC)
     return 0.5 * (D - weights.mT @ X).square().sum(1).mean()
 
 
@@ -72,13 +82,14 @@ def gradient_descent_trajectory(R: Tensor, P: Tensor, W0: Tensor, mu: float, ste
     [0.0, 0.5, 0.75, 0.875]
 
     Raises:
-        ValueError: if R, P and W0 do not fit each other, or steps is negative.
+        ValueError: if R, P and W0 do not fit each other, are not finite float32 or float64 numbers of one dtype, mu is
+            no finite number, or steps is negative.
     """
     _check_normal_equations(R, P)
+    checks.alike(R=R, W0=checks.tensor("W0", W0))
+    mu, steps = checks.number("mu", mu), checks.whole("steps", steps, 0)
     if W0.shape != P.shape:
         raise ValueError(f"W0: shape {tuple(W0.shape)} is not that of P, {tuple(P.shape)}")
-    if steps < 0:
-        raise ValueError(f"steps: {steps} is negative")
     trajectory = W0.new_empty(steps + 1, *W0.shape)
     trajectory[0] = W0
     for n in range(steps):
@@ -93,7 +104,12 @@ def lms_step(W: Tensor, x: Tensor, d: Tensor | float, mu: float) -> Tensor:
 
     >>> lms_step(torch.tensor([1.0, 0.0]), torch.tensor([1.0, 2.0]), 3.0, mu=0.1).tolist()
     [1.2000000476837158, 0.4000000059604645]
+
+    Raises:
+        ValueError: if W, x and d do not fit each other, or x and d are not finite float32 or float64 numbers. (W may be
+            beyond: a filter that has diverged.)
     """
+    W, x, d, mu = _one_step(W, x, d, mu)
     return W - mu * x * _error(W, x, d)
 
 
@@ -106,32 +122,39 @@ def nlms_step(W: Tensor, x: Tensor, d: Tensor | float, mu: float = 1.0, epsilon:
 
     >>> nlms_step(torch.tensor([1.0, 0.0]), torch.tensor([3.0, 4.0]), 28.0).tolist()
     [4.0, 4.0]
+
+    Raises:
+        ValueError: as `lms_step`, or if epsilon is negative.
     """
+    W, x, d, mu = _one_step(W, x, d, mu)
+    epsilon = checks.number("epsilon", epsilon, least=0)
     return W - mu * x * _error(W, x, d) / (epsilon + x.square().sum(-1, keepdim=True))
 
 
-def affine_projection(W: Tensor, X: Tensor, D: Tensor, mu: float = 1.0, tolerance: float = 1e-10) -> Tensor:
+def affine_projection(W: Tensor, X: Tensor, D: Tensor, mu: float = 1.0, tolerance: float | None = None) -> Tensor:
     """One step towards all desired responses at once, W - mu X (X^T X)^+ E with E = X^T W - D; float64, shape of W.
 
     At mu = 1 the smallest change of W that makes X^T W = D, which NLMS is for a single column. All columns can be met
     only if they are no more than the rank of X (B*M <= K at least): past that D is met as well as least squares can.
     X is (K, M) or (B, K, M), whose images are pooled; W is (K,) or (K, OC) and D as in `correlations`. Directions
-    whose singular value is at most ``tolerance`` times the largest are left alone, dead inputs among them.
+    whose singular value is at most ``tolerance`` times the largest are left alone, dead inputs among them; unless given
+    it is that of `wiener_solution`.
 
     >>> affine_projection(torch.zeros(2), torch.tensor([[2.0, 0.0], [0.0, 4.0]]), torch.tensor([4.0, 4.0])).tolist()
     [2.0, 1.0]
 
     Raises:
-        ValueError: if X, D and W do not fit each other.
+        ValueError: if X, D and W do not fit each other, or are not finite float32 or float64 numbers.
     """
-    X, D, single = _paired(X, D)
-    if W.ndim != (1 if single else 2) or W.shape != (X.shape[1], *((D.shape[1],) * (not single))):
-        raise ValueError(f"W: shape {tuple(W.shape)} does not fit X {tuple(X.shape[-2:])} and D {tuple(D.shape[1:])}")
-    columns = X.double().transpose(0, 1).flatten(1)  # (K, N), N = B*M
-    weights = W.double().reshape(len(columns), -1)  # (K, OC)
+    X, D, _ = _paired(X, D)
+    weights = _weights(W, X, D).double()  # (K, OC)
+    mu = checks.number("mu", mu)
+    columns = X.transpose(0, 1).flatten(1)  # (K, N), N = B*M
+    rtol = max(resolved(columns), resolved(columns.mT)) if tolerance is None else tolerance
+    columns = columns.double()
     errors = columns.mT @ weights - D.double().transpose(1, 2).flatten(0, 1)  # (N, OC)
     # X (X^T X)^+ is the pseudo-inverse of X^T; through X^T X itself half the digits would be lost.
-    return (weights - mu * torch.linalg.pinv(columns.mT, rtol=tolerance) @ errors).reshape(W.shape)
+    return (weights - mu * torch.linalg.pinv(columns.mT, rtol=rtol) @ errors).reshape(W.shape)
 
 
 def lms_trajectory(W0: Tensor, X: Tensor, D: Tensor, mu: float) -> Tensor:
@@ -143,15 +166,20 @@ def lms_trajectory(W0: Tensor, X: Tensor, D: Tensor, mu: float) -> Tensor:
     [0.0, 0.5, 0.75]
 
     Raises:
-        ValueError: if X, D and W0 do not fit each other.
+        ValueError: if X, D and W0 do not fit each other, are not finite float32 or float64 numbers of one dtype, or mu
+            is no finite number.
     """
+    for name, values in (("X", X), ("D", D), ("W0", W0)):
+        checks.tensor(name, values)
+    checks.alike(X=X, D=D, W0=W0)
+    mu = checks.number("mu", mu)
     if X.shape[1:] != W0.shape or D.shape != X.shape[:-1]:
         shapes = f"X {tuple(X.shape)}, D {tuple(D.shape)}, W0 {tuple(W0.shape)}"
         raise ValueError(f"{shapes}: not (N, ..., K), (N, ...) and (..., K)")
     trajectory = W0.new_empty(len(X) + 1, *W0.shape)
     trajectory[0] = W0
     for n, (x, d) in enumerate(zip(X, D, strict=True)):
-        trajectory[n + 1] = lms_step(trajectory[n], x, d, mu)
+        trajectory[n + 1] = trajectory[n] - mu * x * _error(trajectory[n], x, d)
     return trajectory
 
 
@@ -168,13 +196,14 @@ def mean_square_limit(X: Tensor) -> float:
     2.0
 
     Raises:
-        ValueError: if X is not (K, M) or (B, K, M), or has no power.
+        ValueError: if X is not (K, M) or (B, K, M) of finite float32 or float64 numbers, or has no power.
     """
-    if X.ndim not in (2, 3) or not X.numel() or not X.any():
+    checks.tensor("X", X, "(K, M) or (B, K, M)", (2, 3))
+    if not X.any():
         raise ValueError(f"X: shape {tuple(X.shape)} is not (K, M) or (B, K, M) with some power")
     columns = X.double() if X.ndim == 2 else X.double().transpose(0, 1).flatten(1)  # (K, N)
     eigenvalues, Q = torch.linalg.eigh(columns @ columns.T / columns.shape[1])
-    alive = eigenvalues > 1e-10 * eigenvalues[-1]
+    alive = eigenvalues > TOLERANCE * eigenvalues[-1]
     columns, eigenvalues = Q[:, alive].T @ columns, eigenvalues[alive]  # in R's basis the Kronecker sum is diagonal
     # T keeps symmetric matrices symmetric: coordinates are their upper triangle, off the diagonal times sqrt 2.
     row, column = torch.triu_indices(len(columns), len(columns), device=columns.device)
@@ -194,8 +223,8 @@ def _error(W: Tensor, x: Tensor, d: Tensor | float) -> Tensor:
 
 def _paired(X: Tensor, D: Tensor) -> tuple[Tensor, Tensor, bool]:
     """X as (B, K, M), D as (B, OC, M), and whether D came without its output channel."""
-    if X.ndim not in (2, 3):
-        raise ValueError(f"X: shape {tuple(X.shape)} is not (K, M) or (B, K, M)")
+    checks.tensor("X", X, "(K, M) or (B, K, M)", (2, 3))
+    checks.tensor("D", D)
     batched = X.ndim == 3
     leading, single = D.shape[:1] if batched else (), D.ndim == 1 + batched
     if D.ndim not in (1 + batched, 2 + batched) or D.shape[-1] != X.shape[-1] or tuple(leading) != tuple(X.shape[:-2]):
@@ -204,8 +233,33 @@ def _paired(X: Tensor, D: Tensor) -> tuple[Tensor, Tensor, bool]:
     return (X, D, single) if batched else (X.unsqueeze(0), D.unsqueeze(0), single)
 
 
+def _weights(W: Tensor, X: Tensor, D: Tensor) -> Tensor:
+    """Weights (K,) or (K, OC) as (K, OC), for X (B, K, M) and D (B, OC, M)."""
+    shape = (X.shape[1], D.shape[1])
+    if checks.tensor("W", W).shape != shape and not (W.ndim == 1 and (len(W), 1) == shape):
+        raise ValueError(f"W: shape {tuple(W.shape)} does not fit {shape[0]} inputs and {shape[1]} outputs of X and D")
+    return W.reshape(shape)
+
+
+def _one_step(W: Tensor, x: Tensor, d: Tensor | float, mu: float) -> tuple[Tensor, Tensor, Tensor | float, float]:
+    """Check what one step takes: W and x (..., K), and d a number or (...), the leading dimensions of both."""
+    checks.tensor("x", x, "(..., K)")
+    if checks.tensor("W", W, "(..., K)", finite=False).ndim < 1 or W.shape[-1:] != x.shape[-1:]:
+        raise ValueError(f"W, x: shapes {tuple(W.shape)} and {tuple(x.shape)} do not both end in the same K")
+    checks.alike(W=W, x=x)
+    if not isinstance(d, Tensor):
+        return W, x, checks.number("d", d), checks.number("mu", mu)
+    checks.tensor("d", d)
+    try:
+        leading = torch.broadcast_shapes(W.shape, x.shape)[:-1]
+    except RuntimeError:
+        raise ValueError(f"W, x: shapes {tuple(W.shape)} and {tuple(x.shape)} do not fit each other") from None
+    if d.ndim and d.shape != leading:
+        raise ValueError(f"d: shape {tuple(d.shape)} is not {tuple(leading)}, a response for each filter")
+    return W, x, d, checks.number("mu", mu)
+
+
 def _check_normal_equations(R: Tensor, P: Tensor) -> None:
-    if R.ndim != 2 or R.shape[0] != R.shape[1]:
-        raise ValueError(f"R: shape {tuple(R.shape)} is not (K, K)")
+    checks.alike(R=checks.square("R", R), P=checks.tensor("P", P, "(K,) or (K, OC)"))
     if P.ndim not in (1, 2) or P.shape[0] != R.shape[0]:
         raise ValueError(f"P: shape {tuple(P.shape)} is not ({R.shape[0]},) or ({R.shape[0]}, OC)")

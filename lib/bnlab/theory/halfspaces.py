@@ -23,9 +23,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from bnlab import checks
+from bnlab.theory.modes import effective_eigenvalues
+
 # Quadrature: Gauss-Legendre over +-9 standard deviations gives E phi'' of the logistic loss to 1e-12 for z'w with a
-# standard deviation up to 10. Gauss-Hermite, its nodes crowded less where phi'' peaks, has 1e-4 there at best.
-NODES, REACH = 400, 9.0
+# standard deviation up to 10, and is refused beyond: phi'' then falls between the nodes. Gauss-Hermite, its nodes
+# crowded less where phi'' peaks, has 1e-4 there at best.
+NODES, REACH, WIDEST = 400, 9.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,11 @@ def logistic(scale: float = 1.0) -> Loss:
 
     >>> logistic().slope(torch.tensor(0.0))
     tensor(0.5000)
+
+    Raises:
+        ValueError: a scale that is not positive.
     """
+    scale = checks.number("scale", scale, above=0)
     return Loss(
         lambda s: scale * functional.softplus(s),
         lambda s: scale * torch.sigmoid(s),
@@ -56,11 +64,24 @@ def logistic(scale: float = 1.0) -> Loss:
 
 @dataclass(frozen=True)
 class GaussianHalfspace:
-    """f(w) = E phi(z'w) for z ~ N(u, covariance), exact to the quadrature: the two classes overlap."""
+    """f(w) = E phi(z'w) for z ~ N(u, covariance), exact to the quadrature: the two classes overlap.
+
+    Raises:
+        ValueError: u (d,) and covariance (d, d), symmetric without negative eigenvalues, are not finite or do not fit;
+            in every method, w that is not (d,), not finite, or gives z'w a standard deviation above 10, where the
+            quadrature has no digits.
+    """
 
     u: Tensor  # (d,), E z
     covariance: Tensor  # (d, d)
     loss: Loss = field(default_factory=logistic)
+
+    def __post_init__(self):
+        checks.tensor("u", self.u, "(d,)", 1)
+        if checks.square("covariance", self.covariance).shape[0] != len(self.u):
+            raise ValueError(f"covariance: shape {tuple(self.covariance.shape)} for u of {len(self.u)} entries")
+        checks.alike(u=self.u, covariance=self.covariance)
+        effective_eigenvalues(self.covariance)  # refuses what is no covariance
 
     @property
     def S(self) -> Tensor:  # noqa: N802 - the documents' symbol
@@ -89,16 +110,26 @@ class GaussianHalfspace:
 
     def outputs(self, w: Tensor) -> tuple[Tensor, Tensor]:
         """Nodes of z'w ~ N(u'w, w' covariance w) and their probabilities, (NODES,) each."""
-        nodes, weights = (torch.from_numpy(values).to(w) for values in _normal_quadrature())
-        return self.u @ w + nodes * (w @ self.covariance @ w).sqrt(), weights
+        nodes, weights = (torch.from_numpy(values).to(_direction(w, self.u)) for values in _normal_quadrature())
+        deviation = (w @ self.covariance @ w).sqrt()
+        if deviation > WIDEST:
+            raise ValueError(f"w: z'w has standard deviation {deviation.item():.3g}, above {WIDEST:g}: shorten w")
+        return self.u @ w + nodes * deviation, weights
 
 
 @dataclass(frozen=True)
 class SampledHalfspace:
-    """f(w) = mean phi(z_i'w) of a sample z (n, d), whatever its distribution."""
+    """f(w) = mean phi(z_i'w) of a sample z (n, d), whatever its distribution.
+
+    Raises:
+        ValueError: z is not (n, d) of finite float32 or float64 numbers; in every method, w that is not (d,) of such.
+    """
 
     z: Tensor
     loss: Loss = field(default_factory=logistic)
+
+    def __post_init__(self):
+        checks.tensor("z", self.z, "(n, d)", 2)
 
     @property
     def u(self) -> Tensor:
@@ -112,29 +143,44 @@ class SampledHalfspace:
 
     def outputs(self, w: Tensor) -> tuple[Tensor, Tensor]:
         """Values z_i'w and their probabilities 1/n, (n,) each."""
-        s = self.z @ w
+        s = self.z @ _direction(w, self.z[0])
         return s, torch.full_like(s, 1 / len(s))
 
     def value(self, w: Tensor) -> Tensor:
         """f(w), a number that autograd can differentiate, for w (d,)."""
-        return self.loss.value(self.z @ w).mean()
+        return self.loss.value(self.z @ _direction(w, self.z[0])).mean()
 
     def gradient(self, w: Tensor) -> Tensor:
         """Gradient of f (d,), mean of phi'(z_i'w) z_i."""
-        return self.z.T @ self.loss.slope(self.z @ w) / len(self.z)
+        return self.z.T @ self.loss.slope(self.z @ _direction(w, self.z[0])) / len(self.z)
 
     def hessian(self, w: Tensor) -> Tensor:
         """Hessian of f (d, d), mean of phi''(z_i'w) z_i z_i'."""
-        return self.z.T @ (self.loss.curvature(self.z @ w)[:, None] * self.z) / len(self.z)
+        return self.z.T @ (self.loss.curvature(self.z @ _direction(w, self.z[0]))[:, None] * self.z) / len(self.z)
 
     def coefficients(self, w: Tensor) -> tuple[Tensor, Tensor]:
         """Sample versions of the c1 and c2 that make c1 u + c2 S w the gradient if z is Gaussian."""
-        s = self.z @ w
+        s = self.z @ _direction(w, self.z[0])
         curvature = self.loss.curvature(s).mean()
         return self.loss.slope(s).mean() - (self.u @ w) * curvature, curvature
 
 
 Halfspace = GaussianHalfspace | SampledHalfspace
+
+
+def _direction(w: Tensor, like: Tensor) -> Tensor:
+    if checks.tensor("w", w, "(d,)", 1).shape != like.shape:
+        raise ValueError(f"w: shape {tuple(w.shape)} is not {tuple(like.shape)}")
+    checks.alike(w=w, data=like)
+    return w
+
+
+def _of_unit_power(halfspace: Halfspace, w: Tensor) -> Tensor:
+    """The direction of w at length 1 in the S norm."""
+    power = _direction(w, halfspace.u) @ halfspace.S @ w
+    if not power > 0:
+        raise ValueError(f"w: w'Sw = {power.item():.3g} is not positive, so that w has no direction")
+    return w / torch.sqrt(power)
 
 
 def stationary_length(
@@ -145,10 +191,12 @@ def stationary_length(
     f is convex in g, so that there is one such g at most. On separable data there is none: the loss falls for ever.
 
     Raises:
-        ValueError: if the slope has the same sign at both ends.
+        ValueError: if the slope has the same sign at both ends, the interval is none, or w has no direction.
     """
-    s, p = halfspace.outputs(w / torch.sqrt(w @ halfspace.S @ w))
-    low, high = interval
+    s, p = halfspace.outputs(_of_unit_power(halfspace, w))
+    low, high = (checks.number("interval", end) for end in interval)
+    if not low < high:
+        raise ValueError(f"interval: {interval!r} is not a lower and a higher length")
 
     def slope(g: float) -> float:
         return float(p @ (halfspace.loss.slope(g * s) * s))
@@ -158,7 +206,7 @@ def stationary_length(
             f"interval: the slope by the length is {slope(low):.3g} at {low:g} and {slope(high):.3g} at {high:g}: no "
             "stationary length between them (on separable data there is none)"
         )
-    for _ in range(steps):
+    for _ in range(checks.whole("steps", steps, 0)):
         middle = (low + high) / 2
         low, high = (middle, high) if slope(middle) < 0 else (low, middle)
     return (low + high) / 2
@@ -172,9 +220,12 @@ def gdnp_step(halfspace: Halfspace, w: Tensor, L: float, **bisection) -> tuple[T
 
     Returns:
         The next direction (d,), with w'Sw = 1, and the length found for the present one.
+
+    Raises:
+        ValueError: as `stationary_length`, or L is not positive.
     """
-    S = halfspace.S
-    w = w / torch.sqrt(w @ S @ w)
+    S, L = halfspace.S, checks.number("L", L, above=0)
+    w = _of_unit_power(halfspace, w)
     g = stationary_length(halfspace, w, **bisection)
     slope = halfspace.gradient(g * w)
     tangent = g * (slope - (w @ slope) * (S @ w))
@@ -190,11 +241,15 @@ def squared_gradient_norm(halfspace: Halfspace, w: Tensor) -> float:
 
 
 def normalised_hessian(halfspace: Halfspace, w: Tensor, g: float) -> Tensor:
-    """Hessian (d, d) by w of the normalised f(g w / ||w||_S), by double backward."""
-    S = halfspace.S
+    """Hessian (d, d) by w of the normalised f(g w / ||w||_S), by double backward.
+
+    Raises:
+        ValueError: if w has no direction, or the methods of the halfspace refuse it at this length g.
+    """
+    g = checks.number("g", g)
 
     def normalised(w: Tensor) -> Tensor:
-        return halfspace.value(g * w / torch.sqrt(w @ S @ w))
+        return halfspace.value(g * _of_unit_power(halfspace, w))
 
     return torch.autograd.functional.hessian(normalised, w)
 

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from bnlab import checks
+
 # A hard margin this small beside the data is not told from none by a least squares solver in float64.
 SMALLEST = 1e-7
 
@@ -50,10 +52,10 @@ def largest_margin(z: Tensor) -> Separation:
     2.0
 
     Raises:
-        ValueError: if z is not (n, d), or no direction has z_i'w > 0 for every row.
+        ValueError: if z is not (n, d) of finite float32 or float64 numbers, or no direction has z_i'w > 0 for every row
+            by a margin of at least 1e-7 of the largest entry.
     """
-    if z.ndim != 2 or 0 in z.shape:
-        raise ValueError(f"z: shape {tuple(z.shape)} is not (n, d)")
+    checks.tensor("z", z, "(n, d)", 2)
     rows = z.double().cpu().numpy()
     scale = np.abs(rows).max() or 1.0
     E = np.vstack([rows.T / scale, np.ones(len(rows))])
@@ -61,7 +63,9 @@ def largest_margin(z: Tensor) -> Separation:
     coefficients, _ = scipy.optimize.nnls(E, e, maxiter=50 * len(rows))
     residual = E @ coefficients - e
     if np.linalg.norm(residual) < SMALLEST:
-        raise ValueError("z: not separable, no direction has z_i'w > 0 for every row")
+        raise ValueError(
+            f"z: not separable, no direction has z_i'w > 0 for every row by {SMALLEST:g} of the largest entry"
+        )
     w = torch.from_numpy(-residual[:-1] / residual[-1])
     w = (w / w.norm()).to(z.device)
     return Separation(w, float((z.double() @ w).min()))
@@ -71,11 +75,22 @@ def logistic_descent(z: Tensor, rate: float | Tensor, steps: int, record_at: Ten
     """Gradient descent from w = 0 on mean ln(1 + exp(-z'w)) over rows z (..., n, d), several data sets side by side.
 
     rate is a number or (...) of them. Records the steps of ``record_at`` (0 .. steps).
+
+    Raises:
+        ValueError: if z is not (..., n, d) of finite float32 or float64 numbers, a rate is not positive, or a step to
+            record does not come.
     """
-    z = z.double()
-    rate = torch.as_tensor(rate, dtype=torch.float64, device=z.device)[..., None]
+    if checks.tensor("z", z, "(..., n, d)").ndim < 2:
+        raise ValueError(f"z: shape {tuple(z.shape)} is not (..., n, d)")
+    z, wanted = z.double(), _recorded(record_at, steps)
+    if not isinstance(rate, Tensor):
+        rate = torch.tensor(checks.number("rate", rate, above=0), dtype=torch.float64)
+    if not (checks.tensor("rate", rate) > 0).all() or rate.ndim > z.ndim - 2:
+        raise ValueError(
+            f"rate: shape {tuple(rate.shape)}, smallest {rate.min().item():.3g}, is not a positive rate for each"
+        )
+    rate = rate.to(z)[..., None]
     w = z.new_zeros(z.shape[:-2] + z.shape[-1:])
-    wanted = set(record_at.tolist())
     records = []
     for t in range(steps + 1):
         outputs = (z @ w[..., None]).squeeze(-1)  # (..., n)
@@ -92,10 +107,13 @@ def boundary_descent(rate: float, steps: int, record_at: Tensor) -> LogisticRun:
 
     f(r) = E ln(1 + exp(-r|s|)), s ~ N(0, 1), and f'(r) = -E |s| / (1 + exp(r|s|)), which is -c / r^2 for large r: so
     r ~ t^(1/3) and f ~ t^(-1/3).
+
+    Raises:
+        ValueError: if the rate is not positive, or a step to record does not come.
     """
+    rate, wanted = checks.number("rate", rate, above=0), _recorded(record_at, steps)
     nodes, weights = np.polynomial.legendre.leggauss(120)
     nodes, weights = (nodes + 1) / 2, weights / 2  # on (0, 1)
-    wanted = set(record_at.tolist())
     records, r = [], 0.0
     for t in range(steps + 1):
         reach = min(10.0, 40.0 / r) if r else 10.0  # beyond it the integrand is below 1e-16
@@ -105,3 +123,10 @@ def boundary_descent(rate: float, steps: int, record_at: Tensor) -> LogisticRun:
             records.append((t, float(density @ np.logaddexp(0, -r * s)), r, 0.0))
         r += rate * float(density @ (s / (1 + np.exp(r * s))))
     return LogisticRun(*(torch.tensor(column, dtype=torch.float64) for column in zip(*records, strict=True)))
+
+
+def _recorded(record_at: Tensor, steps: int) -> set[int]:
+    wanted = {checks.whole("record_at", step, 0) for step in record_at.tolist()}
+    if not wanted or max(wanted) > checks.whole("steps", steps, 0):
+        raise ValueError(f"record_at: {record_at.tolist()} are not one step or more of 0 to {steps}")
+    return wanted

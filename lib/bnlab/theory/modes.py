@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# An eigenvalue at most this share of the largest is taken for the zero of a dead mode: below it float64 resolves none.
+from bnlab import checks
+
+# An eigenvalue at most this share of the largest is taken for the zero of a dead mode.
 TOLERANCE = 1e-10
 
 
@@ -40,23 +42,20 @@ def natural_modes(R: Tensor) -> NaturalModes:
     """Eigenvalues (ascending) and eigenvectors of a symmetric R (K, K), float64.
 
     An eigenvector's sign is arbitrary: here its largest entry is positive, so that another linear algebra library
-    draws the same picture. Eigenvalues that rounding alone made negative are 0, as R is positive semidefinite.
+    draws the same picture. Eigenvalues that the rounding of R's entries hides, up to K eps of its dtype times the
+    largest, are 0: in float32 R has none below some 1e-7 K of the largest.
 
     >>> natural_modes(torch.tensor([[2.0, 1.0], [1.0, 2.0]])).eigenvalues
     tensor([1., 3.], dtype=torch.float64)
 
     Raises:
-        ValueError: if R is not a finite symmetric matrix.
+        ValueError: if R is not a finite symmetric matrix of float32 or float64.
     """
-    if R.ndim != 2 or R.shape[0] != R.shape[1] or not R.shape[0]:
-        raise ValueError(f"R: shape {tuple(R.shape)} is not (K, K)")
-    R = R.double()
-    if not torch.isfinite(R).all():
-        raise ValueError("R: not all entries are finite")
-    if (R - R.mT).abs().max() > 1e-6 * R.abs().max():
+    eps, R = torch.finfo(checks.square("R", R).dtype).eps, R.double()
+    if (R - R.mT).abs().max() > max(1e-6, 100 * eps) * R.abs().max():
         raise ValueError("R: not symmetric, so it is no autocorrelation matrix")
     eigenvalues, eigenvectors = torch.linalg.eigh(R)
-    rounding = len(R) * torch.finfo(R.dtype).eps * eigenvalues.abs().max()
+    rounding = len(R) * eps * eigenvalues.abs().max()
     eigenvalues = torch.where(eigenvalues.abs() <= rounding, 0.0, eigenvalues)
     largest = eigenvectors.gather(0, eigenvectors.abs().argmax(0, keepdim=True))  # (1, K)
     return NaturalModes(eigenvalues, eigenvectors * largest.sign())
@@ -69,8 +68,9 @@ def project(modes: NaturalModes, errors: Tensor) -> Tensor:
     tensor([0.0000, 1.4142], dtype=torch.float64)
 
     Raises:
-        ValueError: if the last dimension of errors is not K.
+        ValueError: if the last dimension of errors is not K, or an entry is not real and finite.
     """
+    checks.tensor("errors", errors, "(..., K)")
     if errors.shape[-1:] != modes.eigenvalues.shape:
         raise ValueError(f"errors: shape {tuple(errors.shape)} does not end in the {len(modes.eigenvalues)} weights")
     return errors.double() @ modes.eigenvectors
@@ -88,12 +88,16 @@ def decay(eigenvalues: Tensor, mu: float, n: int | Tensor) -> Tensor:
             [ 0.8100,  0.2500]], dtype=torch.float64)
 
     Raises:
-        ValueError: if n is negative or not whole.
+        ValueError: if n is negative or not whole, mu no finite number, or an eigenvalue is not finite.
     """
-    steps = torch.as_tensor(n, device=eigenvalues.device)
-    if steps.is_floating_point() or (steps < 0).any():
+    base = 1 - checks.number("mu", mu) * _spectrum(eigenvalues)  # (K,)
+    if isinstance(n, Tensor) and n.dtype in (torch.uint8, torch.int16, torch.int32, torch.int64):
+        steps = n.to(base.device)
+    else:
+        steps = torch.as_tensor(checks.whole("n", n, 0), device=base.device)
+    if (steps < 0).any():
         raise ValueError(f"n: {n!r} is not a whole number of steps, 0 or more")
-    return (1 - mu * _spectrum(eigenvalues)) ** steps.unsqueeze(-1)
+    return base ** steps.unsqueeze(-1)
 
 
 def log_decay(eigenvalues: Tensor, mu: float) -> Tensor:
@@ -101,8 +105,11 @@ def log_decay(eigenvalues: Tensor, mu: float) -> Tensor:
 
     >>> log_decay(torch.tensor([0.5, 1.0, 2.5], dtype=torch.float64), 1.0)
     tensor([-0.6931,    -inf,  0.4055], dtype=torch.float64)
+
+    Raises:
+        ValueError: if mu is no finite number, or an eigenvalue is not finite.
     """
-    x = mu * _spectrum(eigenvalues)
+    x = checks.number("mu", mu) * _spectrum(eigenvalues)
     # log1p keeps the slow modes: at x = 1e-12, ln(1 - x) by subtraction has lost four digits.
     return torch.where(x < 1, torch.log1p(-x.clamp(max=1)), torch.log((x - 1).clamp(min=0)))
 
@@ -119,11 +126,9 @@ def time_constants(eigenvalues: Tensor, mu: float) -> Tensor:
     tensor([   inf, 1.4427, 0.0000, 1.4427, 9.4912,    nan], dtype=torch.float64)
 
     Raises:
-        ValueError: if mu is not positive.
+        ValueError: if mu is not positive, or an eigenvalue is not finite.
     """
-    if not mu > 0:
-        raise ValueError(f"mu: {mu!r} is not a positive rate")
-    x = mu * _spectrum(eigenvalues)
+    x = checks.number("mu", mu, above=0) * _spectrum(eigenvalues)
     tau = torch.where((x == 0) | (x == 2), torch.inf, -1 / log_decay(eigenvalues, mu))
     return torch.where((x < 0) | (x > 2), torch.nan, tau)
 
@@ -139,11 +144,9 @@ def stability_bound(R: Tensor, positions: int = 1) -> float:
     (2.0, 0.005)
 
     Raises:
-        ValueError: if positions is not positive, or an eigenvalue is negative.
+        ValueError: if positions is no whole number of at least 1, or as `effective_eigenvalues`.
     """
-    if positions < 1:
-        raise ValueError(f"positions: {positions!r} is not at least 1")
-    return _over(2.0, positions * effective_eigenvalues(R).largest)
+    return _over(2.0, checks.whole("positions", positions) * effective_eigenvalues(R).largest)
 
 
 def mean_square_bound(R: Tensor) -> float:
@@ -155,11 +158,14 @@ def mean_square_bound(R: Tensor) -> float:
 
     >>> mean_square_bound(torch.tensor([0.5, 1.5]))
     1.0
+
+    Raises:
+        ValueError: as `effective_eigenvalues`.
     """
-    return _over(2.0, _spectrum(R).sum().item())
+    return _over(2.0, _semidefinite(R, _tolerance(R)).sum().item())
 
 
-def slowest_mode(eigenvalues: Tensor, mu: float, tolerance: float = TOLERANCE) -> int:
+def slowest_mode(eigenvalues: Tensor, mu: float, tolerance: float | None = None) -> int:
     """Index k of the effective mode with the largest |1 - mu lambda_k|, the last to decay.
 
     That of the smallest eigenvalue up to mu = `crossover_rate`, that of the largest above: Chai et al. 2020, section
@@ -168,10 +174,16 @@ def slowest_mode(eigenvalues: Tensor, mu: float, tolerance: float = TOLERANCE) -
     >>> spectrum = torch.tensor([0.1, 0.3, 0.6, 1.0])
     >>> slowest_mode(spectrum, 1.80), slowest_mode(spectrum, 1.90)
     (0, 3)
+
+    Raises:
+        ValueError: if mu is no finite number, no mode is effective, or as `effective_eigenvalues`.
     """
-    eigenvalues = _spectrum(eigenvalues)
+    tolerance = _tolerance(eigenvalues, tolerance)
+    eigenvalues = _semidefinite(eigenvalues, tolerance)
     alive = eigenvalues > tolerance * eigenvalues.max()
-    return int(torch.where(alive, (1 - mu * eigenvalues).abs(), -1.0).argmax())
+    if not alive.any():
+        raise ValueError("eigenvalues: all are 0, so no mode decays")
+    return int(torch.where(alive, (1 - checks.number("mu", mu) * eigenvalues).abs(), -1.0).argmax())
 
 
 def crossover_rate(R: Tensor) -> float:
@@ -181,6 +193,9 @@ def crossover_rate(R: Tensor) -> float:
 
     >>> round(crossover_rate(torch.tensor([0.1, 0.3, 0.6, 1.0])), 3)
     1.818
+
+    Raises:
+        ValueError: as `effective_eigenvalues`.
     """
     spectrum = effective_eigenvalues(R)
     return _over(2.0, spectrum.smallest + spectrum.largest)
@@ -193,54 +208,85 @@ def best_rate(R: Tensor) -> tuple[float, float]:
 
     >>> [round(value, 3) for value in best_rate(torch.tensor([0.1, 0.3, 0.6, 1.0]))]
     [1.818, 0.818]
+
+    Raises:
+        ValueError: as `effective_eigenvalues`.
     """
     kappa = effective_eigenvalues(R).condition_number
     return crossover_rate(R), (kappa - 1) / (kappa + 1)
 
 
-def effective_eigenvalues(R: Tensor, tolerance: float = TOLERANCE) -> EffectiveEigenvalues:
+def effective_eigenvalues(R: Tensor, tolerance: float | None = None) -> EffectiveEigenvalues:
     """The eigenvalues above tolerance * lambda_max, their ratio, and the number of dead modes below it.
 
     A channel that is always zero makes lambda_min = 0 and kappa infinite, though its weights have no gradient and
-    delay nothing: hence the pseudo condition number. R is the matrix (K, K) or its eigenvalues (K,).
+    delay nothing: hence the pseudo condition number. R is the matrix (K, K) or its eigenvalues (K,). The tolerance is
+    `TOLERANCE` unless given, or K eps of R's dtype where that is more, as in float32.
 
     >>> spectrum = effective_eigenvalues(torch.diag(torch.tensor([0.0, 0.5, 2.0])))
     >>> spectrum.dead_modes, spectrum.smallest, spectrum.largest, spectrum.condition_number
     (1, 0.5, 2.0, 4.0)
 
     Raises:
-        ValueError: if R is negative beyond rounding, or not a matrix or vector.
+        ValueError: if R has a negative eigenvalue beyond rounding, is not a matrix or vector of finite float32 or
+            float64 numbers, or the tolerance is not between 0 and 1.
     """
-    every = _spectrum(R).sort().values
+    tolerance = _tolerance(R, tolerance)
+    every = _semidefinite(R, tolerance).sort().values
     largest = every[-1].item()
-    if every[0] < -tolerance * max(largest, 0.0):
-        raise ValueError(f"R: eigenvalue {every[0].item():.3g} is negative, so it is no autocorrelation matrix")
     alive = every[every > tolerance * largest]
     smallest = alive[0].item() if len(alive) else 0.0
     kappa = largest / smallest if len(alive) else 1.0
     return EffectiveEigenvalues(alive, smallest, largest, every[0].item(), len(every) - len(alive), kappa)
 
 
-def dead_channels(R: Tensor, channels: int, tolerance: float = TOLERANCE) -> int:
+def dead_channels(R: Tensor, channels: int, tolerance: float | None = None) -> int:
     """Number of input channels without power: the trace of their block of R is at most tolerance of the largest.
 
     >>> dead_channels(torch.diag(torch.tensor([1.0, 2.0, 0.0, 0.0])), channels=2)
     1
 
     Raises:
-        ValueError: if the K rows of R do not divide into the channels.
+        ValueError: if the K rows of R do not divide into the channels, a channel's power is negative, or as
+            `effective_eigenvalues`.
     """
-    if R.ndim != 2 or R.shape[0] != R.shape[1] or channels < 1 or R.shape[0] % channels:
+    checks.square("R", R)
+    if R.shape[0] % checks.whole("channels", channels):
         raise ValueError(f"channels: {channels} blocks do not make up an R of shape {tuple(R.shape)}")
     power = R.diagonal().double().reshape(channels, -1).sum(1)
-    return int((power <= tolerance * power.max()).sum())
+    if (power < 0).any():
+        raise ValueError(f"R: a channel has power {power.min().item():.3g}, so it is no autocorrelation matrix")
+    return int((power <= _tolerance(R, tolerance) * power.max()).sum())
 
 
 def _spectrum(R: Tensor) -> Tensor:
     """Eigenvalues (K,) float64, from a matrix or as given."""
-    if R.ndim == 1 and len(R):
-        return R.double()
-    return natural_modes(R).eigenvalues
+    checks.tensor("R", R, "(K, K), or its eigenvalues (K,),", (1, 2))
+    return R.double() if R.ndim == 1 else natural_modes(R).eigenvalues
+
+
+def _semidefinite(R: Tensor, tolerance: float) -> Tensor:
+    """Eigenvalues as `_spectrum` gives them, none of them negative beyond rounding."""
+    every = _spectrum(R)
+    if every.min() < -tolerance * every.max().clamp(min=0):
+        raise ValueError(f"R: eigenvalue {every.min().item():.3g} is negative, so it is no autocorrelation matrix")
+    return every
+
+
+def _tolerance(R: Tensor, tolerance: float | None = None) -> float:
+    """The tolerance given, or what the dtype of R resolves."""
+    if tolerance is not None:
+        return checks.number("tolerance", tolerance, least=0, below=1)
+    return resolved(checks.tensor("R", R, "(K, K), or its eigenvalues (K,),", (1, 2)))
+
+
+def resolved(R: Tensor, tolerance: float = TOLERANCE) -> float:
+    """Share of the largest eigenvalue above which one of R (..., K) can be told from 0: K eps of its dtype at least.
+
+    >>> resolved(torch.eye(100)) > 1e-5, resolved(torch.eye(100).double())
+    (True, 1e-10)
+    """
+    return max(tolerance, R.shape[-1] * torch.finfo(R.dtype).eps)
 
 
 def _over(numerator: float, denominator: float) -> float:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.linalg import vecdot
 
+from bnlab import checks
 from bnlab.theory.modes import natural_modes
 
 
@@ -25,9 +26,10 @@ def rayleigh_gap(w: Tensor, S: Tensor, u: Tensor) -> Tensor:
     tensor(16., dtype=torch.float64)
 
     Raises:
-        ValueError: if S is not positive definite, or u is 0.
+        ValueError: if S is not positive definite, u or a direction is 0, or one of them does not fit or is not finite.
     """
-    w, S, u = w.double(), *_positive(S, u)
+    S, u = _positive(S, u)
+    w = _directions("w", w, u)
     error = torch.linalg.solve(S, u) - (vecdot(w, u) / vecdot(w, w @ S))[..., None] * w
     return vecdot(error, error @ S)
 
@@ -41,13 +43,14 @@ def rayleigh_descend(S: Tensor, u: Tensor, w0: Tensor, steps: int, L: float | No
     but the first, has w'Sw = 1.
 
     Raises:
-        ValueError: if u'w0 = 0, the stationary point where rho is largest and the step undefined; if S is not positive
-            definite, or u is 0.
+        ValueError: if u'w0 = 0, the stationary point where rho is largest and the step undefined; steps below 0, L that
+            is not positive, or as `rayleigh_gap`.
     """
-    w, S, u = w0.double(), *_positive(S, u)
+    S, u = _positive(S, u)
+    w, steps = _directions("w0", w0, u), checks.whole("steps", steps, 0)
     if (vecdot(w, u).abs() <= 1e-14 * w.norm(dim=-1) * u.norm()).any():
         raise ValueError("w0: u'w0 is 0, so that rho and its gradient are 0: start elsewhere")
-    L = natural_modes(S).eigenvalues[-1].item() if L is None else L
+    L = natural_modes(S).eigenvalues[-1].item() if L is None else checks.number("L", L, above=0)
     path = [w]
     for _ in range(steps):
         Sw = w @ S
@@ -60,9 +63,17 @@ def rayleigh_descend(S: Tensor, u: Tensor, w0: Tensor, steps: int, L: float | No
 
 
 def _positive(S: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-    S, u = S.double(), u.double()
-    if not natural_modes(S).eigenvalues[0] > 0:
+    if not natural_modes(checks.square("S", S)).eigenvalues[0] > 0:
         raise ValueError("S: not positive definite, so that rho has no single best direction")
+    S, u = S.double(), checks.tensor("u", u, "(d,)", 1).double()
     if u.shape != S.shape[:1] or not u.norm() > 0:
         raise ValueError(f"u: shape {tuple(u.shape)}, norm {u.norm().item():.3g}, is not ({len(S)},) with a direction")
     return S, u
+
+
+def _directions(name: str, w: Tensor, u: Tensor) -> Tensor:
+    if checks.tensor(name, w, f"(..., {len(u)})").shape[-1:] != u.shape:
+        raise ValueError(f"{name}: shape {tuple(w.shape)} is not (..., {len(u)})")
+    if not w.norm(dim=-1).all():
+        raise ValueError(f"{name}: 0 has no direction")
+    return w.double()
