@@ -13,3 +13,17 @@ window.addEventListener("load", () => {
   window.MathJax?.startup?.promise?.then(reachByKeyboard);
 });
 window.addEventListener("resize", reachByKeyboard);
+
+// A link to a claim leads to a folded card: unfold it. On paper all are unfolded.
+function unfoldTarget() {
+  const card = document.querySelector("details.bn-card:target");
+  if (!card) return;
+  card.open = true;
+  card.scrollIntoView();
+}
+
+window.addEventListener("load", unfoldTarget);
+window.addEventListener("hashchange", unfoldTarget);
+window.addEventListener("beforeprint", () => {
+  for (const card of document.querySelectorAll("details.bn-card")) card.open = true;
+});

@@ -1,18 +1,32 @@
-"""The ledger page: every claim of a chapter with an anchor of its own, and counts that add up."""
+"""The ledger page: every claim of a chapter with an anchor of its own, counts that add up, every exception told."""
 
+import json
 import re
 
 import pytest
+import yaml
 from book_files import CHAPTERS
 
 from bnlab.claims import ledger, ledger_page, verdicts
+
+CHANGE = {"date": "2026-11-28", "earlier": "above $2$", "why": "the 2 was ours", "says": "not reproduced, 4 of 8"}
 
 
 @pytest.fixture
 def shown(monkeypatch):
     markup = []
-    monkeypatch.setattr(ledger_page, "_display", lambda html, plain: markup.append(html))
+    monkeypatch.setattr(ledger_page, "display", lambda html, plain: markup.append(html))
     return markup
+
+
+def change_claims(mini, **changes: dict) -> None:
+    path = mini / "book" / "claims.yml"
+    rows = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump([row | changes.get(row["id"].replace("-", "_"), {}) for row in rows]))
+
+
+def row(markup: str, name: str) -> str:
+    return re.search(rf'<tr role="row" id="{name}">.*?</tr>', markup)[0]
 
 
 def test_every_claim_of_a_chapter_has_its_row_and_anchor(shown):
@@ -26,3 +40,69 @@ def test_counts_add_up(shown):
     ledger_page.show_counts()
     numbers = [int(n) for n in re.findall(r"<td>(\d+)</td>", shown[0])]
     assert sum(numbers) == len(verdicts.collect())
+    assert "<th></th>" not in shown[0]
+
+
+def test_a_row_leads_to_the_card_the_place_and_the_erratum(built, shown):
+    change_claims(built, T_Bound={"shown_at": "the-bound"})
+    ledger_page.show_chapter("90")
+    links = re.findall('href="([^"]+)"', row(shown[0], "T-Bound"))
+    assert links == [
+        "90_tiny.html#claim-T-Bound",
+        "90_tiny.html#claim-T-Bound",
+        "90_tiny.html#the-bound",
+        "errata.html#err-4",
+    ]
+
+
+def test_a_row_says_beside_the_badge_what_must_not_be_missed(built, shown):
+    change_claims(built, T_Sum={"amended": [CHANGE]}, T_Bound={"settled_after_a_look": ["sizes"]})
+    path = built / "data" / "recorded" / "reseed" / "90.json"
+    path.parent.mkdir(parents=True)
+    again = {"T-Trend": {"verdict": "partly"}, "T-Sum": {"verdict": "reproduced"}}
+    moved = again | {"T-Trend": {"verdict": "reproduced"}}
+    draws = [{"seed": n, "failed": None, "verdicts": again if n else moved} for n in range(3)]
+    path.write_text(json.dumps({"book_seed": 1, "draws": draws}))
+    ledger_page.show_chapter("90")
+    last = {name: row(shown[0], name).rpartition("<td")[2] for name in ("T-Sum", "T-Bound", "T-Trend", "T-Head")}
+    assert "criterion amended" in last["T-Sum"]
+    assert "draws" not in last["T-Sum"]  # steady
+    assert "partly settled after a look" in last["T-Bound"]
+    assert "1 of 2 draws" in last["T-Trend"]
+    assert "bn-place" not in last["T-Head"]
+    assert "the same in 2 of 2 other draws" in row(shown[0], "T-Sum")
+
+
+def test_before_a_build_no_cell_is_empty(mini, shown):
+    ledger_page.show_chapter("90")
+    assert not re.search(r"<t[dh][^>]*></t[dh]>", shown[0])
+
+
+def test_every_exception_is_listed_and_claims_with_one_text_together(mini, shown):
+    change_claims(
+        mini,
+        T_Sum={"settled_after_a_look": ["sizes for $t$"]},
+        T_Trend={"amended": [CHANGE, CHANGE | {"date": "2026-12-01"}], "settled_after_a_look": ["sizes for $t$"]},
+    )
+    ledger_page.show_exceptions()
+    items = re.findall("<li>(.*?)</li>", shown[0])
+    assert "amended criterion: 1 of 4." in shown[0]
+    assert "settled after a look: 2." in shown[0]
+    assert len(items) == 2
+    assert re.findall('#claim-([^"]+)', items[0]) == ["T-Trend"]
+    assert re.findall("Amended on ([0-9-]+)", items[0]) == ["2026-11-28", "2026-12-01"]
+    assert items[0].endswith("<p>Now it reads: five of five seeds</p>")
+    assert re.findall('#claim-([^"]+)', items[1]) == ["T-Sum", "T-Trend"]
+    assert r'sizes for <span class="math">\(t\)</span>' in items[1]
+
+
+def test_without_exceptions_the_list_says_so(mini, shown):
+    ledger_page.show_exceptions()
+    assert "amended criterion: 0 of 4." in shown[0]
+    assert "<ul" not in shown[0]
+
+
+def test_an_exception_of_a_chapter_that_is_not_there_has_no_link(mini, shown):
+    change_claims(mini, T_Sum={"settled_after_a_look": ["sizes"], "chapter": "91"})
+    ledger_page.show_exceptions()
+    assert "<li><p>T-Sum</p>" in shown[0]

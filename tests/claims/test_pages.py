@@ -38,7 +38,7 @@ def test_claim_table(mini, shown):
     assert '<th role="rowheader" scope="row" id="claim-T-Sum">' in markup
     assert r"\(1 + 1 = 2\)</span> &amp; more" in markup
     assert r'&lt;2&gt; &amp; <span class="math">\(x&lt;y\)</span>' in markup
-    assert "interval [0.123, 2], 5 seeds, a &amp; b, full run" in markup
+    assert "a &amp; b, 5 seeds, interval [0.123, 2], full run" in markup
     assert "1 seed, quick run" in markup
     assert '<a href="errata.html#err-4">ERR-4</a>' in markup
     assert 'data-label="Criterion (X)"' in markup
@@ -68,6 +68,12 @@ def test_table_shows_rounded_numbers_and_keeps_whole_ones(shown):
     assert metadata == {
         "bnlab": {"table": "losses", "rows": {"name": ["<b>", "x"], "loss": [0.123456789, 2e-7], "n": [1, 2]}}
     }
+
+
+def test_a_column_without_name_has_no_empty_header(shown):
+    pages.table(pd.DataFrame({"": ["weak"], "before": [0.1]}), "one_side", "Power")
+    assert "<th></th>" not in shown[0][0]
+    assert "<th>before</th>" in shown[0][0]
 
 
 def test_a_long_table_is_cut_on_the_page_only(shown):

@@ -2,6 +2,7 @@ import json
 import math
 
 import pytest
+import yaml
 from conftest import displayed, notebook, verdict_row, write_json
 
 from bnlab.claims import book, ledger, verdicts
@@ -83,6 +84,9 @@ def test_before_a_build_every_claim_is_not_built(mini):
         "interval",
         "seeds",
         "data",
+        "reach",
+        "amended",
+        "settled_after_a_look",
     ]
     assert verdicts.missing() == ["T-Sum", "T-Bound", "T-Trend", "T-Head"]
 
@@ -115,6 +119,36 @@ def test_which_scale_decides(mini):
         "T-Head": ("refuted", "reported", "refuted"),  # headlines: full scale only
     }
     assert [row["measured"] for row in verdicts.collect()] == ["m", "m", "f", "m"]
+
+
+def test_a_recording_with_other_settings_never_counts(mini):
+    own = [verdict_row(claim, "reproduced", "own") for claim in ("T-Sum", "T-Trend", "T-Head")]
+    executed(mini, verdict_row("T-Trend", "partly"), *own)
+    assert by_id(verdicts.collect())["T-Sum"] == ("not built", "not built", "no full-scale run")
+    assert by_id(verdicts.collect())["T-Trend"] == ("partly", "partly", "no full-scale run")
+    assert by_id(verdicts.collect())["T-Head"] == ("not built", "not built", "no full-scale run")
+    assert verdicts.missing() == ["T-Sum", "T-Bound", "T-Head"]
+
+
+def test_reach_and_amendments_are_in_the_ledger(built):
+    path = built / "book" / "claims.yml"
+    change = {"date": "2026-11-28", "earlier": "all", "why": "ours", "says": "not reproduced"}
+    rows = [row | ({"amended": [change]} if row["id"] == "T-Sum" else {}) for row in yaml.safe_load(path.read_text())]
+    path.write_text(yaml.safe_dump(rows))
+    draws = [{"seed": n, "failed": None, "verdicts": {"T-Trend": {"verdict": "partly"}}} for n in range(3)]
+    write_json(built / "data" / "recorded" / "reseed" / "90.json", {"book_seed": 0, "draws": draws})
+    found = {row["id"]: row for row in json.loads(json.dumps(verdicts.collect()))}
+    assert found["T-Sum"]["amended"] == [change]
+    assert found["T-Sum"]["reach"] is None
+    assert found["T-Trend"]["reach"] == {
+        "agree": 2,
+        "draws": 2,
+        "others": {},
+        "outdated": False,
+        "steady": True,
+        "short": "2 of 2 draws",
+        "words": "the same in 2 of 2 other draws of the seeds",
+    }
 
 
 @pytest.mark.parametrize("quick", ["reported", "not run at full scale", "reproduced"])

@@ -1,11 +1,15 @@
-"""The ledger page: every claim of the book with its verdict, as HTML with an anchor a claim that never changes."""
+"""The ledger page: every claim of the book with its verdict, as HTML with an anchor a claim that never changes.
 
-import html
+It also lists in one place every criterion, size or tolerance that is younger than the result it judges, so that
+"written before the run" can be told with its exceptions.
+"""
+
+from collections.abc import Iterable
 
 import pandas as pd
 
 from bnlab.claims import book, ledger, verdicts
-from bnlab.claims.pages import badge, mathematics
+from bnlab.claims.markup import amendment, badge, display, errata_links, link, mathematics, place, settled, small
 
 COLUMNS = ("Claim", "The document says", "Quick run", "Full scale", "We measure", "Verdict")
 
@@ -16,7 +20,31 @@ def show_counts() -> None:
     rows = [{"document": known[row["id"]].document, "verdict": row["verdict"]} for row in verdicts.collect()]
     counts = pd.crosstab(*(pd.Series([r[key] for r in rows], name=key) for key in ("document", "verdict")))
     order = [v for v in (*ledger.VERDICTS, "not built") if v in counts.columns]
-    _display(counts[order].reset_index().to_html(index=False, border=0, classes="bn-table"), counts[order].to_string())
+    shown = counts[order].rename_axis(columns=None).reset_index()
+    display(shown.to_html(index=False, border=0, classes="bn-table"), shown.to_string(index=False))
+
+
+def show_exceptions() -> None:
+    """Display every amended criterion and all else settled after a look; claims with the same text stand together."""
+    known = ledger.claims()
+    amended = [claim for claim in known.values() if claim.amended]
+    by_text: dict[str, list[ledger.Claim]] = {}
+    for claim in known.values():
+        for text in claim.settled_after_a_look:
+            by_text.setdefault(text, []).append(claim)
+    settled_ids = {claim.id for claims in by_text.values() for claim in claims}
+    count = (
+        f"Claims with an amended criterion: {len(amended)} of {len(known)}. "
+        f"Claims with something else settled after a look: {len(settled_ids)}."
+    )
+    entries = [
+        ([claim], "".join(map(amendment, claim.amended)) + f"<p>Now it reads: {mathematics(claim.criterion)}</p>")
+        for claim in amended
+    ]
+    entries += [(claims, settled(text)) for text, claims in by_text.items()]
+    pages = {path.stem[:2]: path.stem for path in book.chapter_paths()}
+    items = "".join(f"<li>{_card_links(claims, pages)}{words}</li>" for claims, words in entries)
+    display(f'<p>{count}</p><ul class="bn-exceptions">{items}</ul>' if items else f"<p>{count}</p>", count)
 
 
 def show_chapter(number: str) -> None:
@@ -27,23 +55,45 @@ def show_chapter(number: str) -> None:
     body = "".join(_row(known[row["id"]], row, page) for row in rows)
     head = "".join(f'<th scope="col">{name}</th>' for name in COLUMNS)
     plain = "\n".join(f"{row['id']}: {row['verdict']}" for row in rows)
-    table = f'<table class="bn-claims" role="table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    _display(table, plain)
+    display(f'<table class="bn-claims" role="table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>', plain)
 
 
 def _row(claim: ledger.Claim, row: dict, page: str) -> str:
-    link = f'<a href="{page}.html#claim-{claim.id}"><code>{claim.id}</code></a>'
-    place = f'<span class="bn-place">{html.escape(claim.document)}, {mathematics(claim.place)}</span>'
-    cells = zip(COLUMNS[1:5], (mathematics(claim.statement), row["quick"], row["full"], mathematics(row["measured"])),
-                ("bn-wide", "", "", "bn-wide"), strict=True)  # fmt: skip
-    body = "".join(f'<td role="cell" class="{wide}" data-label="{name}">{text}</td>' for name, text, wide in cells)
-    return (
-        f'<tr role="row" id="{claim.id}"><th role="rowheader" scope="row">{link}{place}</th>{body}'
-        f'<td role="cell" data-label="{COLUMNS[5]}">{badge(row["verdict"])}</td></tr>'
+    links = [link(f"{page}.html#claim-{claim.id}", "card"), *errata_links(claim)]
+    if claim.shown_at:
+        links.insert(1, link(f"{page}.html#{claim.shown_at}", "where it is shown"))
+    words = small(row["reach"]["words"]) if row["reach"] else ""
+    cells = [
+        (mathematics(claim.statement) + small(", ".join(links)), "bn-wide"),
+        (row["quick"] + words, ""),
+        (row["full"], ""),
+        (mathematics(row["measured"]), "bn-wide"),
+        (badge(row["verdict"]) + small(_caveats(claim, row)), ""),
+    ]
+    body = "".join(
+        f'<td role="cell" class="{wide}" data-label="{name}">{text}</td>'
+        for name, (text, wide) in zip(COLUMNS[1:], cells, strict=True)
+        if text
     )
+    head = f"{link(f'{page}.html#claim-{claim.id}', claim.id)}{place(claim)}"
+    return f'<tr role="row" id="{claim.id}"><th role="rowheader" scope="row">{head}</th>{body}</tr>'
 
 
-def _display(markup: str, plain: str) -> None:
-    from IPython.display import publish_display_data
+def _caveats(claim: ledger.Claim, row: dict) -> str:
+    """Say beside the badge what must not be missed: draws that overturn the verdict, a criterion younger than it."""
+    caveats = []
+    if row["reach"] and not row["reach"]["steady"] and row["verdict"] == row["quick"]:
+        caveats.append(row["reach"]["short"])
+    if claim.amended:
+        caveats.append("criterion amended")
+    elif claim.settled_after_a_look:
+        caveats.append("partly settled after a look")
+    return ", ".join(caveats)
 
-    publish_display_data({"text/html": markup, "text/plain": plain})
+
+def _card_links(claims: Iterable[ledger.Claim], pages: dict[str, str]) -> str:
+    links = (
+        link(f"{pages[claim.chapter]}.html#claim-{claim.id}", claim.id) if claim.chapter in pages else claim.id
+        for claim in claims
+    )
+    return f"<p>{', '.join(links)}</p>"

@@ -6,14 +6,17 @@ compare`, the ledger page) can read it back from the executed notebook.
 
 import html
 import math
-import re
 from collections.abc import Sequence
 
 import pandas as pd
 
 from bnlab.claims import ledger
+from bnlab.claims.cards import claim_cards, details
+from bnlab.claims.markup import badge, display, errata_links, mathematics, place, small
 from bnlab.claims.verdicts import as_metadata
 from bnlab.records import recorded
+
+__all__ = ["claim_cards", "claim_table", "provenance", "table"]
 
 # A tidy table longer than this is cut on the page (the whole of it is in the recorded file): pages are read on phones.
 MOST_ROWS = 60
@@ -26,16 +29,11 @@ def claim_table(verdicts: Sequence[ledger.Verdict]) -> None:
     head = "".join(
         f'<th scope="col">{name}</th>' for name in ("Claim", "The document says", "We measure", "Criterion", "Verdict")
     )
-    _display(
+    display(
         f'<table class="bn-claims" role="table"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>',
         "\n".join(f"{v.id}: {v.verdict} ({v.measured})" for v in verdicts),
         as_metadata(verdicts),
     )
-
-
-def claim_cards(quick: Sequence[ledger.Verdict], full: Sequence[ledger.Verdict] = ()) -> None:
-    """Display one card a claim, the quick run's verdict and the full scale's side by side."""
-    claim_table([*quick, *full])
 
 
 def table(frame: pd.DataFrame, name: str, caption: str, digits: int = 4) -> None:
@@ -47,9 +45,10 @@ def table(frame: pd.DataFrame, name: str, caption: str, digits: int = 4) -> None
     shown = frame.head(MOST_ROWS)
     rule = f"{{:.{digits}g}}".format
     body = shown.to_html(index=False, border=0, classes="bn-table", float_format=rule, escape=True)
+    body = body.replace("<th></th>", "<td></td>")  # a header without words heads nothing
     rest = f" (first {MOST_ROWS} of {len(frame)} rows)" if len(frame) > MOST_ROWS else ""
     # tabindex: a region that scrolls must be reachable by keyboard (WCAG 2.1.1).
-    _display(
+    display(
         f'<div class="bn-scroll" tabindex="0" role="region" aria-label="{html.escape(_plain(caption))}">'
         f'<p class="bn-caption">{mathematics(caption)}{rest}</p>{body}</div>',
         f"{caption}\n{shown.to_string(index=False, float_format=rule)}",
@@ -69,25 +68,11 @@ def provenance(result: "recorded.Recorded") -> None:
         "Library": f"bnlab {facts['versions']['bnlab']}, commit {facts['commit'][:12]}",
     }
     rows = "".join(f"<dt>{key}</dt><dd>{html.escape(value)}</dd>" for key, value in items.items())
-    _display(
+    display(
         f'<dl class="bn-provenance">{rows}</dl>',
         "\n".join(f"{key}: {value}" for key, value in items.items()),
         {"bnlab": {"provenance": facts["key"]}},
     )
-
-
-def badge(verdict: str) -> str:
-    """Draw a verdict as a badge: its words, with a colour that repeats them."""
-    return f'<span class="bn-verdict bn-{verdict.replace(" ", "-")}">{html.escape(verdict)}</span>'
-
-
-def mathematics(text: str) -> str:
-    r"""Escape text for HTML, with ``$formulas$`` as MathJax reads them: in the book only inside the class "math".
-
-    >>> print(mathematics("$a < b$ & c"))
-    <span class="math">\(a &lt; b\)</span> &amp; c
-    """
-    return re.sub(r"\$([^$]+)\$", r'<span class="math">\\(\1\\)</span>', html.escape(text, quote=False))
 
 
 def _json(column: pd.Series) -> list:
@@ -101,42 +86,18 @@ def _json(column: pd.Series) -> list:
 
 def _claim_row(claim: ledger.Claim, verdict: ledger.Verdict) -> str:
     cells = {
-        "The document says": mathematics(claim.statement) + _errata(claim),
-        "We measure": mathematics(verdict.measured) + _details(verdict),
+        "The document says": mathematics(claim.statement) + small(", ".join(errata_links(claim))),
+        "We measure": mathematics(verdict.measured)
+        + small(html.escape(", ".join([*details(verdict), f"{verdict.scale} run"]))),
         f"Criterion ({claim.kind})": mathematics(claim.criterion),
     }
     wide = "".join(f'<td class="bn-wide" role="cell" data-label="{name}">{text}</td>' for name, text in cells.items())
     return (
         f'<tr role="row"><th role="rowheader" scope="row" id="claim-{verdict.id}"><code>{verdict.id}</code>'
-        f'<span class="bn-place">{mathematics(claim.document)}, {mathematics(claim.place)}</span></th>{wide}'
+        f"{place(claim)}</th>{wide}"
         f'<td role="cell" data-label="Verdict">{badge(verdict.verdict)}</td></tr>'
     )
 
 
 def _plain(text: str) -> str:
     return text.replace("$", "")
-
-
-def _errata(claim: ledger.Claim) -> str:
-    if not claim.errata:
-        return ""
-    links = ", ".join(f'<a href="errata.html#{name.lower()}">{name}</a>' for name in claim.errata)
-    return f'<span class="bn-place">see {links}</span>'
-
-
-def _details(verdict: ledger.Verdict) -> str:
-    parts = []
-    if verdict.interval:
-        parts.append(f"interval [{verdict.interval[0]:.3g}, {verdict.interval[1]:.3g}]")
-    if verdict.seeds:
-        parts.append(f"{verdict.seeds} seed" + ("s" if verdict.seeds > 1 else ""))
-    if verdict.data:
-        parts.append(verdict.data)
-    parts.append(f"{verdict.scale} run")
-    return f'<span class="bn-place">{html.escape(", ".join(parts))}</span>'
-
-
-def _display(markup: str, plain: str, metadata: dict) -> None:
-    from IPython.display import publish_display_data  # late: reading the ledger needs no Jupyter
-
-    publish_display_data({"text/html": markup, "text/plain": plain}, metadata=metadata)

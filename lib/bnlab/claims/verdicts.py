@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from bnlab.claims import book
+from bnlab.claims import book, reach
 from bnlab.claims.ledger import SCALES, VERDICTS, Claim, LedgerError, Verdict, claims
 
 
@@ -62,39 +62,60 @@ def _listed(value: float | tuple[float, ...]) -> tuple[float, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
+def deciding(claim: Claim, quick: Verdict | None, full: Verdict | None) -> Verdict | None:
+    """Choose the verdict that counts: of kinds I and T the quick run's, else full scale's; never one of scale "own"."""
+    full = full if full and full.scale == "full" else None
+    if claim.kind in "IT":
+        return quick or full
+    return full if claim.kind == "H" else full or quick
+
+
+def undecided(claim: Claim, quick: Verdict | None) -> str:
+    """Say what stands where no verdict counts."""
+    return "not run at full scale" if claim.kind == "H" and quick else "not built"
+
+
 def collect(where: Path | None = None) -> list[dict]:
     """Gather every claim with its verdict out of the notebooks that the last build executed.
 
     Returns:
-        One dict a claim: id, chapter, kind, verdict, quick, full, measured, interval, seeds, data. ``quick`` says "not
-        built" before a build. ``full`` says "no full-scale run" where none is recorded. ``verdict`` is the one that
-        counts: the quick run settles kinds I and T; a recorded full-scale run settles X; H only full scale.
+        One dict a claim: id, chapter, kind, verdict, quick, full, measured, interval, seeds, data, reach, amended,
+        settled_after_a_look. ``quick`` says "not built" before a build. ``full`` says "no full-scale run" where none is
+        recorded. ``verdict`` is the one that counts (`deciding`). ``reach`` is the quick verdict's: in how many of the
+        other draws it came out again, or None.
     """
     where = where or book.root()
-    rows = []
     by_scale: dict[tuple[str, str], Verdict] = {}
+    draws = {}
     for path in book.chapter_paths(where):  # by the book's names: a build leaves what earlier names produced
         executed = book.executed_folder(where) / path.name
         for verdict in verdicts_in(book.read_notebook(executed)) if executed.is_file() else ():
             by_scale[verdict.id, verdict.scale] = verdict
-    for claim in claims(where).values():
-        quick, full = by_scale.get((claim.id, "quick")), by_scale.get((claim.id, "full"))
-        deciding = _deciding(claim, quick, full)
-        rows.append(
-            {
-                "id": claim.id,
-                "chapter": claim.chapter,
-                "kind": claim.kind,
-                "verdict": deciding.verdict if deciding else _undecided(claim, quick),
-                "quick": quick.verdict if quick else "not built",
-                "full": full.verdict if full else "no full-scale run",
-                "measured": deciding.measured if deciding else "",
-                "interval": deciding.interval if deciding else None,
-                "seeds": deciding.seeds if deciding else None,
-                "data": deciding.data if deciding else "",
-            }
-        )
-    return rows
+        draws[path.stem[:2]] = reach.of_book(path.stem[:2], where)
+    return [
+        _row(claim, by_scale.get((claim.id, "quick")), by_scale.get((claim.id, "full")), draws.get(claim.chapter))
+        for claim in claims(where).values()
+    ]
+
+
+def _row(claim: Claim, quick: Verdict | None, full: Verdict | None, draws: dict | None) -> dict:
+    decides = deciding(claim, quick, full)
+    again = reach.reach(draws, claim.id, quick.verdict) if quick else None
+    return {
+        "id": claim.id,
+        "chapter": claim.chapter,
+        "kind": claim.kind,
+        "verdict": decides.verdict if decides else undecided(claim, quick),
+        "quick": quick.verdict if quick else "not built",
+        "full": full.verdict if full else "no full-scale run",
+        "measured": decides.measured if decides else "",
+        "interval": decides.interval if decides else None,
+        "seeds": decides.seeds if decides else None,
+        "data": decides.data if decides else "",
+        "reach": again.as_dict() if again else None,
+        "amended": [asdict(entry) for entry in claim.amended],
+        "settled_after_a_look": list(claim.settled_after_a_look),
+    }
 
 
 def missing(where: Path | None = None) -> list[str]:
@@ -107,13 +128,3 @@ def missing(where: Path | None = None) -> list[str]:
         for row in collect(where)
         if known[row["id"]].chapter in numbers and row["quick"] == "not built" and row["full"] == "no full-scale run"
     ]
-
-
-def _deciding(claim: Claim, quick: Verdict | None, full: Verdict | None) -> Verdict | None:
-    if claim.kind in "IT":
-        return quick or full
-    return full if claim.kind == "H" else full or quick
-
-
-def _undecided(claim: Claim, quick: Verdict | None) -> str:
-    return "not run at full scale" if claim.kind == "H" and quick else "not built"

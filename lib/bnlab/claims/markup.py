@@ -1,0 +1,75 @@
+"""Text and verdicts as HTML: formulas, badges, links between a claim's card, its row of the ledger and its errata."""
+
+import html
+import re
+from collections.abc import Sequence
+
+from bnlab.claims.claim_file import Amendment, Claim
+
+
+def mathematics(text: str) -> str:
+    r"""Escape text for HTML, with ``$formulas$`` as MathJax reads them: in the book only inside the class "math".
+
+    >>> print(mathematics("$a < b$ & c"))
+    <span class="math">\(a &lt; b\)</span> &amp; c
+    """
+    return re.sub(r"\$([^$]+)\$", r'<span class="math">\\(\1\\)</span>', html.escape(text, quote=False))
+
+
+def badge(verdict: str) -> str:
+    """Draw a verdict as a badge: its words, with a colour that repeats them."""
+    return f'<span class="bn-verdict bn-{verdict.replace(" ", "-")}">{html.escape(verdict)}</span>'
+
+
+def link(address: str, text: str) -> str:
+    """Link to a page or a place on it."""
+    return f'<a href="{html.escape(address)}">{html.escape(text)}</a>'
+
+
+def errata_links(claim: Claim) -> list[str]:
+    """Link to the errata that a claim names, on the page of errata."""
+    return [link(f"errata.html#{name.lower()}", name) for name in claim.errata]
+
+
+def definitions(pairs: Sequence[tuple[str, str]], classes: str) -> str:
+    """Lay out names and their HTML as a description list; what is empty is left out."""
+    rows = "".join(f"<div><dt>{name}</dt><dd>{content}</dd></div>" for name, content in pairs if content)
+    return f'<dl class="{classes}">{rows}</dl>'
+
+
+def amendment(entry: Amendment) -> str:
+    """Tell when and why a criterion was replaced, what it said before, and what that says of the result."""
+    return (
+        f"<p><strong>Amended on {entry.date}.</strong> {mathematics(entry.why)}</p>"
+        f"<p>Before, it read: {mathematics(entry.earlier)}</p>"
+        f"<p>By that criterion: {mathematics(entry.says)}</p>"
+    )
+
+
+def settled(text: str) -> str:
+    """Tell what else was settled when a result had been seen."""
+    return f"<p><strong>Settled after a look.</strong> {mathematics(text)}</p>"
+
+
+def exceptions(claim: Claim) -> str:
+    """Tell what of a claim is younger than the result it judges: criteria replaced, all else settled after a look."""
+    parts = [amendment(entry) for entry in claim.amended]
+    parts += [settled(text) for text in claim.settled_after_a_look]
+    return f'<div class="bn-exception">{"".join(parts)}</div>' if parts else ""
+
+
+def place(claim: Claim) -> str:
+    """Say where in which document a claim stands."""
+    return small(mathematics(f"{claim.document}, {claim.place}"))
+
+
+def small(markup: str) -> str:
+    """Set HTML in small type on a line of its own; nothing stays nothing."""
+    return f'<span class="bn-place">{markup}</span>' if markup else ""
+
+
+def display(markup: str, plain: str, metadata: dict | None = None) -> None:
+    """Publish HTML with its plain text, and the metadata by which other programs read it back."""
+    from IPython.display import publish_display_data  # late: reading the ledger needs no Jupyter
+
+    publish_display_data({"text/html": markup, "text/plain": plain}, metadata=metadata or {})
