@@ -84,9 +84,28 @@ def test_mini_batches_that_cannot_be_are_refused(sizes):
 
 
 def test_parts_are_the_arms():
-    made = batch_sizes.parts(DIGITS, [4, 8], 1, 1, 0.1, 10_000, 1, 0, "cpu")
+    made = batch_sizes.parts(DIGITS, [4, 8], 1, 1, 0.1, 64, 1, 0, "cpu")
     assert list(made) == list(batch_sizes.ARMS)
     assert made["dense_groups"]()["m"].tolist() == [4, 8]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "images", "words"),
+    [
+        ([4, 8], 65, r"training_images = 65 cannot be used: it must be at most 64, all of "),
+        ([4, 128], 64, r"batch_sizes = \[4, 128\] cannot be used: it must be of at least 2 and at most 64 images"),
+        ([4, 64], 63, r"at most 63 images"),
+        ([1, 4], 64, r"of at least 2"),
+        ([3, 8], 64, r"batch_sizes = \[3, 8\] cannot be used: it must be divisors of the largest, 8"),
+    ],
+)
+def test_limits_are_told_before_the_first_part(sizes, images, words):
+    with pytest.raises(ValueError, match=words):
+        batch_sizes.parts(DIGITS, sizes, 1, 1, 0.1, images, 1, 0, "cpu")
+
+
+def test_limits_that_are_kept():
+    assert all(kept for kept, *_ in batch_sizes.limits(DIGITS, [2, 64], 64))
 
 
 def test_groups_that_do_not_divide_the_mini_batch_are_refused():

@@ -18,7 +18,7 @@ def data():
 def tables(data):
     settings = {
         "training_images": 48, "compared_images": 20, "stage_rates": [0.3, 0.003], "stage_steps": 12,
-        "batch_sizes": [4, 24], "decays": [0.9, 0.0], "seeds": 2,
+        "batch_sizes": [4, 24], "decays": [0.9, 0.0], "gap_images": 48, "seeds": 2,
     }  # fmt: skip
     jobs = experiment.parts(data, **settings)
     return {name: jobs[name]() for name in ("mismatch_decayed", "mismatch_constant", "tracks")}
@@ -94,3 +94,27 @@ def test_same_seed_same_numbers(data, tables):
 def test_more_images_than_there_are(data):
     with pytest.raises(ValueError, match="train"):
         experiment.staged_runs(data, 49, 20, [0.1], 1, [8], [0.9], [0], "decayed")
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"training_images": 49}, "training_images = 49 cannot be used: it must be at most 48, all of "),
+        ({"compared_images": 21}, "compared_images = 21 cannot be used: it must be at most 20, the test images of "),
+        (
+            {"training_images": 40, "batch_sizes": (4, 41)},
+            r"batch_sizes = \(4, 41\) cannot be used: it must be at most 40",
+        ),
+        ({"gap_images": 49}, "gap_images = 49 cannot be used: it must be at most 48"),
+        (
+            {"gap_images": 16, "gap_batch_size": 20},
+            "gap_batch_size = 20 cannot be used: it must be a multiple of 4 and ",
+        ),
+        ({"gap_batch_size": 6}, "gap_batch_size = 6 cannot be used: it must be a multiple of 4 and at most 48, gap_im"),
+    ],
+)
+def test_limits_are_told_before_the_first_part(data, asked, words):
+    kept = {"training_images": 48, "compared_images": 20, "batch_sizes": (4, 48), "gap_images": 48}
+    assert experiment.parts(data, **kept)
+    with pytest.raises(ValueError, match=words):
+        experiment.parts(data, **kept | asked)

@@ -124,3 +124,11 @@ def test_a_race_ends_at_the_first_look_that_is_good_enough(data):
 def test_a_mini_batch_that_does_not_fit(data, size):
     with pytest.raises(ValueError, match="gap_batch_size"):
         curves(data, 40, size, 0.1, 1, 0.1, [0], "ghost")
+
+
+def test_a_run_that_diverges_is_in_the_table_and_gets_nowhere(data):
+    found = curves(data, 40, 8, 1e12, 3, 0.05, [0], "none")
+    assert found["train_loss"].tolist()[-1] == math.inf
+    assert found["epoch"].tolist() == [1]
+    assert at_equal_loss(found, 0.05)["gap"].isna().all()
+    assert at_equal_loss(found, 1e6)["gap"].isna().all()

@@ -48,11 +48,31 @@ def parts(
     seed: int,
     device: str,
 ) -> dict[str, Callable[[], pd.DataFrame]]:
-    """One table an arm, by name, each with the function that makes it."""
+    """One table an arm, by name, each with the function that makes it.
+
+    Raises ValueError where one of the `limits` is not kept, before anything runs.
+    """
     del device  # the data set is on it already
-    data = dataset.subset(train=min(training_images, len(dataset.train_labels)), seed=seed)
+    for kept, name, value, right in limits(dataset, batch_sizes, training_images):
+        if not kept:
+            raise ValueError(f"{name} = {value!r} cannot be used: it must be {right}")
+    data = dataset.subset(train=training_images, seed=seed)
     run = partial(sweep, dataset=data, batch_sizes=batch_sizes, learning_rate=learning_rate, seeds=seeds, seed=seed)
     return {arm: partial(run, arm, epochs=group_epochs if arm in GROUPED else epochs) for arm in ARMS}
+
+
+def limits(dataset: Dataset, batch_sizes: Sequence[int], training_images: int) -> list[tuple[bool, str, object, str]]:
+    """Limits that lie in the data or in other parameters: whether one is kept, its parameter, its value, what is right.
+
+    Mini-batches are of at least two images, of no more than there are, and divide the largest, to be groups of it.
+    """
+    most, largest = len(dataset.train_labels), max(batch_sizes)
+    within = min(batch_sizes) >= 2 and largest <= training_images
+    return [
+        (training_images <= most, "training_images", training_images, f"at most {most}, all of {dataset.title}"),
+        (within, "batch_sizes", batch_sizes, f"of at least 2 and at most {training_images} images, training_images"),
+        (all(largest % m == 0 for m in batch_sizes), "batch_sizes", batch_sizes, f"divisors of the largest, {largest}"),
+    ]
 
 
 def sweep(

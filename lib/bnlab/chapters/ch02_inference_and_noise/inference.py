@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from bnlab.chapters.ch02_inference_and_noise import regularisation
+from bnlab.chapters.ch02_inference_and_noise import limits, regularisation
 from bnlab.datasets import Dataset
 from bnlab.layers.inference import moving_average
 from bnlab.layers.population import exact_statistics
@@ -78,9 +78,13 @@ def parts(
         device: where the data set is.
 
     Raises:
-        ValueError: more images than there are, or a mini-batch that they do not fill, from the part that meets it.
+        ValueError: one of the `limits` is not kept, before anything runs.
     """
     del device  # the data set is on it already
+    asked = training_images, compared_images, batch_sizes, gap_images, gap_batch_size
+    for kept, name, value, right in limits.of(dataset, *asked):
+        if not kept:
+            raise ValueError(f"{name} = {value!r} cannot be used: it must be {right}")
     numbers = range(seed, seed + seeds)
     runs = partial(staged_runs, dataset, training_images, compared_images, stage_rates, stage_steps)
     middle = sorted(batch_sizes)[len(batch_sizes) // 2]
