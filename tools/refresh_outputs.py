@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from bnlab.records.recorded import write_atomically
+from bnlab.records.files import write_atomically
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
 KEPT = {"keep_output", "nbval-check-output"}

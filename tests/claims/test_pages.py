@@ -114,6 +114,7 @@ def provenance(**changes) -> recorded.Recorded:
         "seconds": 12.6,
         "finished": "2026-01-02T03:04:05+00:00",
         "commit": "f" * 40,
+        "sources": {"bnlab.a": "1" * 64, "bnlab.b": "2" * 64},
     }
     return recorded.Recorded({}, facts | changes)
 
@@ -125,7 +126,7 @@ def test_provenance(shown):
     assert "sizes = [1, 2], name = &lt;i&gt;" in markup
     assert "a GPU &amp; more; torch 2.13.0" in markup
     assert "13 s on 2026-01-02" in markup
-    assert f"bnlab 0.1.0, commit {'f' * 12}</dd>" in markup
+    assert f"bnlab 0.1.0, commit {'f' * 12}; sources of 2 modules</dd>" in markup
     assert "Time: 13 s on 2026-01-02" in plain
     assert metadata == {"bnlab": {"provenance": "k" * 64}}
 
@@ -134,6 +135,14 @@ def test_provenance_without_data_or_git(shown):
     pages.provenance(provenance(data=None, commit="unknown"))
     assert "<dt>Data</dt><dd>none</dd>" in shown[0][0]
     assert "commit unknown" in shown[0][0]
+
+
+def test_code_that_was_not_committed_shows(shown):
+    """The "+" of a changed tree is the 41st character, and must survive the cut of a commit to twelve."""
+    pages.provenance(provenance(commit="f" * 40 + "+"))
+    assert f"commit {'f' * 12}+ and changes that were not committed" in shown[0][1]
+    pages.provenance(provenance(commit="f" * 40 + "+", sources=None))
+    assert f"recorded from uncommitted code after commit {'f' * 12}, to be recorded again" in shown[1][1]
 
 
 def test_an_unknown_claim_is_not_displayed(mini, shown):

@@ -2,7 +2,6 @@ import gzip
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -12,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import bnlab
-from bnlab.records import recorded
+from bnlab.records import files, recorded
+from bnlab.records.packing import BIGGEST_FILE, BIGGEST_TEXT, pack, unpack
+from bnlab.records.provenance import FIELDS
 from bnlab.records.recorded import RecordedError
 
 FRAME = pd.DataFrame(
@@ -25,7 +25,22 @@ FRAME = pd.DataFrame(
         "ok": [True, False, True],
     }
 )
-FACTS = {"parameters": {"epochs": 3}, "data": None, "device": "cpu", "seconds": 1.26}
+FACTS = {
+    "key": "k" * 64,
+    "chapter": "90",
+    "scale": "full",
+    "parameters": {"epochs": 3},
+    "data": None,
+    "sources": {"bnlab.a": "1" * 64},
+    "arithmetic": {"device": "cpu"},
+    "versions": {"bnlab": "0.1.0", "torch": "2.13.0"},
+    "device": "a CPU",
+    "cpu": "its model",
+    "seconds": 1.3,
+    "part_seconds": {"losses": 1.3},
+    "commit": "0123",
+    "units": {},
+}
 
 
 def refusal(function, *arguments, **more) -> str:
@@ -36,7 +51,7 @@ def refusal(function, *arguments, **more) -> str:
 
 
 def save(folder, table=FRAME, chapter="90", **more):
-    return recorded.save(folder, chapter, {"losses": recorded.pack("losses", table)}, **(FACTS | more))
+    return recorded.save(folder / chapter, {"losses": pack("losses", table)}, FACTS | more)
 
 
 def test_a_table_comes_back_as_it_was(tmp_path):
@@ -47,51 +62,50 @@ def test_a_table_comes_back_as_it_was(tmp_path):
     assert result.tables["losses"].attrs["units"] == {"n": "steps", "loss": "1"}
 
 
-def test_provenance_says_where_a_result_comes_from(tmp_path):
-    data = {"title": "digits", "checksum": "abc"}
-    folder = save(tmp_path, data=data)
+def test_a_provenance_is_the_facts_given_and_what_only_the_end_can_tell(tmp_path):
+    folder = save(tmp_path, data={"title": "digits", "checksum": "abc"})
     assert folder == tmp_path / "90"
     facts = json.loads((folder / "provenance.json").read_text())
-    assert facts["parameters"] == {"epochs": 3}
-    assert facts["data"] == data
-    assert facts["versions"]["bnlab"] == bnlab.__version__
-    assert set(facts["versions"]) == {"bnlab", "torch", "python"}
-    assert "CPU" in facts["device"]
-    assert facts["seconds"] == 1.3
-    assert facts["finished"].endswith("+00:00")
-    assert facts["commit"]
-    assert facts["key"] == recorded.run_key("90", {"epochs": 3}, data)
-    assert facts.keys() == recorded.FIELDS.keys()
+    assert facts.keys() == FIELDS.keys()
+    assert facts.pop("finished").endswith("+00:00")
+    assert facts.pop("tables") == {"losses": hashlib.sha256(table_file(folder).read_bytes()).hexdigest()}
+    assert facts == {**FACTS, "data": {"title": "digits", "checksum": "abc"}}
 
 
 def test_the_same_numbers_give_the_same_bytes():
-    content = recorded.pack("losses", FRAME)
-    assert recorded.pack("losses", FRAME.copy()) == content
+    content = pack("losses", FRAME)
+    assert pack("losses", FRAME.copy()) == content
     assert content[4:8] == b"\0\0\0\0"  # gzip's stamp of time
     assert gzip.decompress(content).decode().splitlines()[1] == "1,0.30000000000000004,inf,None,True"
 
 
 def test_pack_refuses():
-    assert "table losses is empty" in refusal(recorded.pack, "losses", FRAME.iloc[:0])
+    assert "table losses is empty" in refusal(pack, "losses", FRAME.iloc[:0])
     noise = pd.DataFrame({"x": np.random.default_rng(0).random(120_000)})
-    assert "takes 1" in refusal(recorded.pack, "big", noise)
-    assert len(recorded.pack("small", noise[:100_000])) <= 1_000_000
+    assert "takes 1" in refusal(pack, "big", noise)
+    assert len(pack("small", noise[:100_000])) <= 1_000_000
     for name in ("a/b", "..", "a.b", "", "a b"):
-        assert "needs a name of letters" in refusal(recorded.pack, name, FRAME)
+        assert "needs a name of letters" in refusal(pack, name, FRAME)
 
 
-@pytest.mark.parametrize("column", [["04", "16"], ["1e3", "2e3"]])
+@pytest.mark.parametrize(
+    "column",
+    [["04", "16"], ["1e3", "2e3"], ["4", "16"], ["0.5", "1.5"], ["True", "False"], ["x", 1], ["7", None], [1, "2"]],
+)
 def test_a_table_that_csv_would_alter_is_refused_before_it_is_lost(column):
-    assert "would be read back altered" in refusal(recorded.pack, "t", pd.DataFrame({"a": [1, 2], "b": column}))
+    assert "would be read back altered" in refusal(pack, "t", pd.DataFrame({"a": [1, 2], "b": column}))
 
 
-@pytest.mark.parametrize("column", [["0x1", "1_0"], ["x", "1e3"], ["no", None], ["", "inf x"]])
+@pytest.mark.parametrize(
+    "column",
+    [["0x1", "1_0"], ["x", "1e3"], ["no", None], ["", "inf x"], [True, None], [1, 2.5], pd.Categorical(["a", "b"])],
+)
 def test_text_that_stays_text(column):
-    assert recorded.pack("t", pd.DataFrame({"a": [1, 2], "b": column}))
+    assert pack("t", pd.DataFrame({"a": [1, 2], "b": column}))
 
 
 def test_a_column_name_that_stands_twice_is_refused():
-    assert "no column name twice" in refusal(recorded.pack, "t", pd.DataFrame([[1, 2]], columns=["a", "a"]))
+    assert "no column name twice" in refusal(pack, "t", pd.DataFrame([[1, 2]], columns=["a", "a"]))
 
 
 def test_nothing_recorded_yet(tmp_path):
@@ -121,7 +135,7 @@ def test_damage_is_named_with_the_remedy(tmp_path):
     path.unlink()
     assert f"{path} is missing: restore it" in refusal(recorded.load, tmp_path, "90")
     path.mkdir()
-    assert f"{path} is not what was recorded" in refusal(recorded.load, tmp_path, "90")
+    assert f"{path} cannot be read (Is a directory): make it readable" in refusal(recorded.load, tmp_path, "90")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b"{}"])
@@ -133,7 +147,7 @@ def test_a_provenance_that_is_none_is_named_with_the_remedy(tmp_path, content):
     assert "bnlab record 90" in line
 
 
-@pytest.mark.parametrize("field", recorded.FIELDS)
+@pytest.mark.parametrize("field", FIELDS)
 def test_every_field_of_a_provenance_is_needed(tmp_path, field):
     path = save(tmp_path) / "provenance.json"
     whole = json.loads(path.read_text())
@@ -200,10 +214,10 @@ def test_a_recording_killed_at_any_moment_leaves_the_earlier_result_whole(tmp_pa
             raise KeyboardInterrupt
         replace(*arguments)
 
-    packed = {name: recorded.pack(name, FRAME.iloc[:2]) for name in ("losses", "more")}
-    monkeypatch.setattr(recorded.os, "replace", killed)
+    packed = {name: pack(name, FRAME.iloc[:2]) for name in ("losses", "more")}
+    monkeypatch.setattr(files.os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        recorded.save(tmp_path, "90", packed, **FACTS)
+        recorded.save(tmp_path / "90", packed, FACTS)
     after = recorded.load(tmp_path, "90")
     assert after.provenance == before.provenance
     pd.testing.assert_frame_equal(after.tables["losses"], FRAME)
@@ -214,15 +228,16 @@ def test_a_process_killed_while_saving_leaves_one_result_or_the_other(tmp_path):
     program = """
     import sys, itertools, pandas as pd
     from pathlib import Path
-    from bnlab import recorded
+    import json
+    from bnlab.records import recorded
+    from bnlab.records.packing import pack
     print("ready", flush=True)
     for n in itertools.count(1):
-        table = recorded.pack("losses", pd.DataFrame({"n": [n] * 50}))
-        facts = {"parameters": {"n": n}, "data": None, "device": "cpu", "seconds": 1}
-        recorded.save(Path(sys.argv[1]), "90", {"losses": table}, **facts)
+        table = pack("losses", pd.DataFrame({"n": [n] * 50}))
+        recorded.save(Path(sys.argv[1]) / "90", {"losses": table}, json.loads(sys.argv[2]) | {"parameters": {"n": n}})
     """
     for wait in (0.01, 0.03, 0.05):
-        arguments = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path)]
+        arguments = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path), json.dumps(FACTS)]
         with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout.readline() == "ready\n"
             while not (tmp_path / "90" / "provenance.json").exists():
@@ -246,79 +261,93 @@ def test_a_full_disk_leaves_the_earlier_result_whole(tmp_path, monkeypatch):
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(recorded.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     assert "No space left on device" in refusal(save, tmp_path, FRAME.iloc[:1])
     assert len(recorded.load(tmp_path, "90").tables["losses"]) == 3
 
 
 def test_write_atomically_replaces_and_can_be_read_by_others(tmp_path):
     path = tmp_path / "x"
-    recorded.write_atomically(path, b"one")
-    recorded.write_atomically(path, b"two")
+    files.write_atomically(path, b"one")
+    files.write_atomically(path, b"two")
     assert path.read_bytes() == b"two"
     assert path.stat().st_mode & 0o777 == 0o644
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_run_key_knows_what_decides_the_numbers(monkeypatch):
-    data = {"title": "digits", "checksum": "abc"}
-    key = recorded.run_key("90", {"a": 1, "b": 2}, data)
-    assert recorded.run_key("90", {"b": 2, "a": 1}, data | {"title": "the same, renamed"}) == key
-    others = {
-        recorded.run_key("91", {"a": 1, "b": 2}, data),
-        recorded.run_key("90", {"a": 1, "b": 3}, data),
-        recorded.run_key("90", {"a": 1}, data),
-        recorded.run_key("90", {"a": 1, "b": 2}, None),
-        recorded.run_key("90", {"a": 1, "b": 2}, data | {"checksum": "abd"}),
-    }
-    monkeypatch.setattr(recorded, "library_hash", lambda: "another library")
-    others.add(recorded.run_key("90", {"a": 1, "b": 2}, data))
-    assert len(others) == 6
-    assert key not in others
+def test_a_small_file_that_unpacks_to_anything_is_not_unpacked(tmp_path):
+    bomb = gzip.compress(b"x\n" + b"1\n" * (BIGGEST_TEXT // 2), mtime=0)
+    assert len(bomb) < BIGGEST_FILE
+    with pytest.raises(ValueError, match="unpacks to more than"):
+        unpack(bomb)
+    folder = save(tmp_path)
+    checksum = hashlib.sha256(bomb).hexdigest()
+    recorded.table_path(folder, "losses", checksum).write_bytes(bomb)
+    facts = json.loads((folder / "provenance.json").read_text())
+    (folder / "provenance.json").write_text(json.dumps(facts | {"tables": {"losses": checksum}}))
+    assert "is not what was recorded (it unpacks to more than" in refusal(recorded.load, tmp_path, "90")
 
 
-def test_library_hash_sees_names_and_contents(tmp_path, monkeypatch):
-    def digest(**files):
-        shutil.rmtree(tmp_path / "lib", ignore_errors=True)
-        (tmp_path / "lib").mkdir()
-        for name, text in files.items():
-            (tmp_path / "lib" / f"{name}.py").write_text(text)
-        return recorded.library_hash()
-
-    monkeypatch.setattr(bnlab, "__file__", str(tmp_path / "lib" / "__init__.py"))
-    assert digest(a="1", b="2") == digest(b="2", a="1")
-    assert len({digest(a="1", b="2"), digest(a="2", b="1"), digest(a="12"), digest(c="1", b="2")}) == 4
+def test_a_file_of_any_size_is_not_read_whole(tmp_path):
+    folder = save(tmp_path)
+    with table_file(folder).open("r+b") as file:
+        file.truncate(10**12)  # of holes
+    assert f"it has more than {BIGGEST_FILE} bytes" in refusal(recorded.load, tmp_path, "90")
+    with (folder / "provenance.json").open("r+b") as file:
+        file.truncate(10**12)
+    assert "provenance.json cannot be used (it has more than" in refusal(recorded.load, tmp_path, "90")
 
 
-def git(folder, *words) -> str:
-    settings = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
-    return subprocess.run(
-        ["git", "-C", str(folder), *settings, *words], check=True, capture_output=True, text=True
-    ).stdout
+def test_gzip_with_something_behind_it_is_no_table():
+    content = pack("losses", FRAME)
+    for other in (content + b"x", content + content, content[:-1], b"x" + content, b""):
+        with pytest.raises(ValueError, match=r"cut, or followed|incorrect|Error"):
+            unpack(other)
 
 
-@pytest.mark.skipif(shutil.which("git") is None, reason="needs git to make a repository")
-def test_commit(tmp_path, monkeypatch):
-    library = tmp_path / "lib" / "bnlab"
-    library.mkdir(parents=True)
-    (library / "__init__.py").write_text("")
-    monkeypatch.setattr(bnlab, "__file__", str(library / "__init__.py"))
-    assert recorded.commit() == "unknown"
-    git(tmp_path, "init", "-q")
-    (tmp_path / "own").write_text("")
-    git(tmp_path, "add", "own")
-    git(tmp_path, "commit", "-qm", "somebody's own repository, which has the library beside it")
-    assert recorded.commit() == "unknown"
-    git(tmp_path, "add", "-A")
-    git(tmp_path, "commit", "-qm", "the library")
-    head = git(tmp_path, "rev-parse", "HEAD").strip()
-    assert recorded.commit() == head
-    (library / "new.py").write_text("x = 1")
-    assert recorded.commit() == head + "+"
+def test_what_cannot_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    path = save(tmp_path) / "provenance.json"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(recorded.UnreadableError, match=r"provenance.json cannot be read \(Is a directory\)"):
+        recorded.load(tmp_path, "90")
 
 
-def test_a_machine_without_git(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert recorded.commit() == "unknown"
-    save(tmp_path)
-    assert recorded.load(tmp_path, "90").provenance["commit"] == "unknown"
+@pytest.mark.parametrize("change", [{"scale": "half"}, {"sources": {"bnlab.a": 3}}, {"seconds": True}])
+def test_facts_that_no_page_could_show_are_refused(tmp_path, change):
+    path = save(tmp_path) / "provenance.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert "cannot be used" in refusal(recorded.load, tmp_path, "90")
+
+
+def test_uncommitted_code_has_no_sources(tmp_path):
+    save(tmp_path, sources=None)
+    assert recorded.load(tmp_path, "90").provenance["sources"] is None
+
+
+def test_a_lock_is_held_by_one_and_given_back(tmp_path):
+    place = tmp_path / "a" / "b.lock"
+    told = rf"b is written by another process \({os.getpid()}\): wait"
+    with (
+        files.locked(place, "b is written"),
+        pytest.raises(files.LockedError, match=told),
+        files.locked(place, "b is written"),
+    ):
+        pass
+    with files.locked(place, "b is written"):
+        pass
+
+
+def test_a_lock_dies_with_its_process(tmp_path):
+    program = (
+        "import sys, time; from pathlib import Path; from bnlab.records.files import locked\n"
+        "with locked(Path(sys.argv[1]), 'x'): print('held', flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(files.LockedError, match=str(process.pid)), files.locked(tmp_path / "lock", "x"):
+            pass
+        process.kill()
+    with files.locked(tmp_path / "lock", "x"):
+        pass

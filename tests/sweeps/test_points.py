@@ -2,7 +2,9 @@
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
@@ -163,6 +165,52 @@ def test_a_bad_point_among_good_ones_is_a_row(digits):
     assert table["status"].iloc[1].startswith("failed: ")
 
 
+def seen(model):
+    return 1.0
+
+
+def test_kept_runs_do_not_answer_for_other_measurements(digits, tmp_path):
+    """Probes of other sizes or other images, a split of other images, a measurement by another name: other runs."""
+    fewer = digits.subset(test=30)
+    watched = [
+        {"probe": probes.LeNetProbe(probes.probe_images(digits, 20))},
+        {"probe": probes.LeNetProbe(probes.probe_images(digits, 40))},
+        {"probe": probes.LeNetProbe(probes.probe_images(digits, 40) + 1)},
+        {"test": probes.SplitError(digits)},
+        {"test": probes.SplitError(fewer)},
+        {"test": probes.SplitError(digits, "train")},
+        {"own": probes.SplitError(digits, "train")},
+        {"own": seen},
+        {},
+    ]
+    tables = []
+    with ThreadPoolExecutor(1) as pool:
+        for measurements in watched:
+            setting = Setting(digits, 2, (1,), measurements)
+            tables.append(run_points([{"seed": 0}], setting, folder=tmp_path, executor=pool, progress=False))
+    assert len(list(tmp_path.glob("*.csv.gz"))) == len(watched)
+    assert tables[0]["lambda_max"].tolist() != tables[1]["lambda_max"].tolist()
+    assert tables[3]["test_error"].tolist() != tables[4]["test_error"].tolist()
+
+
+def test_kept_runs_do_not_answer_for_other_settings(digits, tmp_path):
+    thinned = replace(digits, train_images=digits.train_images.roll(1, 0))
+    settings = [Setting(digits, 2), Setting(digits, 1), Setting(digits, 2, (1,)), Setting(thinned, 2)]
+    settings.append(Setting(digits, 2, images_of_first_look=10))
+    with ThreadPoolExecutor(1) as pool:
+        for setting in [*settings, *settings]:
+            run_points([{"seed": 0}], setting, folder=tmp_path, executor=pool, progress=False)
+    assert len(list(tmp_path.glob("*.csv.gz"))) == len(settings)
+
+
+def test_a_measurement_without_a_stable_key_is_refused_where_runs_are_kept(digits, tmp_path):
+    setting = Setting(digits, 1, (), {"mean": lambda model: 1.0})
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(ValueError, match=r"measurements.*mean.*has no stable key"):
+            run_points([{}], setting, folder=tmp_path, executor=pool, progress=False)
+        assert len(run_points([{}], setting, executor=pool, progress=False)) == 1
+
+
 @pytest.mark.parametrize(
     ("point", "words"),
     [
@@ -172,11 +220,16 @@ def test_a_bad_point_among_good_ones_is_a_row(digits):
         ({"learning_rate": 0}, "learning_rate = 0 must be a finite number above 0"),
         ({"learning_rate": float("nan")}, "learning_rate = nan must be"),
         ({"gain": -1.0}, "gain = -1.0 must be"),
-        ({"batch_size": 0}, "batch_size = 0 must be"),
+        ({"batch_size": 0}, "batch_size = 0 must be a whole number above 0"),
         ({"fc": "cold"}, "fc = 'cold' is not one of paper, frozen"),
         ({"spectrum": "half"}, "spectrum = 'half' is not one of own, smallest"),
         ({"conv": "matched"}, "conv = 'matched' is not one of paper, as_batch"),
-        ({"cap": -1.0}, "cap = -1.0 must not be negative"),
+        ({"cap": -1.0}, "cap = -1.0 must be a finite number, not negative"),
+        ({"seed": 1.5}, "seed = 1.5 must be a whole number"),
+        ({"seed": "1"}, "seed = '1' must be a whole number"),
+        ({"batch_size": 32.5}, "batch_size = 32.5 must be a whole number above 0"),
+        ({"learning_rate": True}, "learning_rate = True must be a finite number above 0"),
+        ({"gain": float("inf")}, "gain = inf must be a finite number above 0"),
     ],
 )
 def test_bad_points_are_refused_before_anything_trains(point, words, setting, monkeypatch):
@@ -184,6 +237,26 @@ def test_bad_points_are_refused_before_anything_trains(point, words, setting, mo
     with pytest.raises(ValueError, match=words) as error:
         run_points([{}, point], setting, progress=False)
     assert "\n" not in str(error.value)
+
+
+def test_numbers_of_numpy_are_numbers_of_a_point():
+    point = complete({"seed": np.int64(3), "learning_rate": np.float32(0.5), "batch_size": 32.0})
+    assert (point["seed"], point["learning_rate"], point["batch_size"]) == (3, 0.5, 32)
+    assert [type(point[name]) for name in ("seed", "learning_rate", "batch_size")] == [int, float, int]
+
+
+def test_a_gpu_computes_in_batches_with_switches_set(digits, monkeypatch):
+    told = {}
+    monkeypatch.setattr(Setting, "device", "cuda")
+    monkeypatch.setattr(
+        sweeps, "sweep", lambda points, run, **more: told.update(more, on=torch.backends.cudnn.allow_tf32)
+    )
+    run_points([{}], Setting(digits, 1), progress=False)
+    assert told["batched"].func is lenet_runs.run_batched
+    assert (told["arithmetic"].device, told["arithmetic"].engine) == ("cuda", "batched")
+    assert told["arithmetic"].deterministic
+    assert not told["arithmetic"].tf32
+    assert not told["on"]
 
 
 def test_an_empty_grid_is_refused(setting):

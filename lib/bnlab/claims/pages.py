@@ -65,7 +65,7 @@ def provenance(result: "recorded.Recorded") -> None:
         "Parameters": settings,
         "Machine": f"{facts['device']}; torch {facts['versions']['torch']}",
         "Time": f"{facts['seconds']:.0f} s on {facts['finished'][:10]}",
-        "Library": f"bnlab {facts['versions']['bnlab']}, commit {facts['commit'][:12]}",
+        "Library": f"bnlab {facts['versions']['bnlab']}, {_source(facts)}",
     }
     rows = "".join(f"<dt>{key}</dt><dd>{html.escape(value)}</dd>" for key, value in items.items())
     display(
@@ -73,6 +73,15 @@ def provenance(result: "recorded.Recorded") -> None:
         "\n".join(f"{key}: {value}" for key, value in items.items()),
         {"bnlab": {"provenance": facts["key"]}},
     )
+
+
+def _source(facts: dict) -> str:
+    """Say from which code a result comes, and what became of it since."""
+    head, dirty, _ = facts["commit"].partition("+")
+    if facts["sources"] is None:
+        return f"recorded from uncommitted code after commit {head[:12]}, to be recorded again"
+    named = f"commit {head[:12]}" + ("+ and changes that were not committed" if dirty else "")
+    return f"{named}; sources of {len(facts['sources'])} modules"
 
 
 def _json(column: pd.Series) -> list:

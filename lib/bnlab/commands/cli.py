@@ -81,6 +81,9 @@ def _parser() -> _Parser:
     record.add_argument("--device", choices=("auto", "cpu", "cuda"), help="the same as -p device ... (auto)")
     record.add_argument("--data-root", type=Path, help="where the data sets are (else BNLAB_DATA, else data/downloads)")
     record.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="the book's data/recorded if not given")
+    record.add_argument("--force", action="store_true", help="record again what is already recorded")
+    record.add_argument("--dirty", action="store_true", help="with a library that is not committed; the page says so")
+    record.add_argument("--replace", action="store_true", help="put other parameters in the place of what is there")
     record.set_defaults(command=_record)
 
     compare = commands.add_parser("compare", help="my run beside the book's: verdicts and tables that differ")
@@ -148,7 +151,15 @@ def _record(options: argparse.Namespace) -> int:
     device = given.pop("device", "auto")
     folder = options.output or book.root() / "data" / "recorded"
     target = recording.record(
-        options.chapter, given, preset=options.preset, device=device, data_root=options.data_root, folder=folder
+        options.chapter,
+        given,
+        preset=options.preset,
+        device=device,
+        data_root=options.data_root,
+        folder=folder,
+        force=options.force,
+        dirty=options.dirty,
+        replace=options.replace,
     )
     print(f"recorded: {target}")
     return 0

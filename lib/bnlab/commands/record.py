@@ -2,52 +2,45 @@
 
 An experiment module offers ``parts(...)``: the chapter's tables by name, each with the function that makes it. A part
 is kept as soon as it is finished, so a recording killed at any moment loses at most the part in flight, and running it
-again goes on from there to the same numbers (key: parameters, library source, data checksum). An experiment of many
-single runs takes a ``folder`` besides, and keeps each of them there.
+again goes on from there to the same numbers (`records.keys` says what names them). An experiment of many single runs
+takes a ``folder`` besides, and keeps each of them there.
 """
 
-import hashlib
 import inspect
-import json
 import shutil
-import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-import pandas as pd
-
-from bnlab.claims import book
 from bnlab.commands import parameters
-from bnlab.literals import plain_yaml
-from bnlab.records import recorded
-
-# Chapter -> the module of bnlab.chapters that records it.
-EXPERIMENTS = {
-    "01": "ch01_algorithm.batch_sizes",
-    "02": "ch02_inference_and_noise.inference",
-    "04": "ch04_natural_modes.natural_modes",
-    "05": "ch05_channel_scaling.channel_scaling",
-    "06": "ch06_speed_and_stability.channel_norms",
-    "07": "ch07_minimum_disturbance.arrangements",
-    "11": "ch11_length_and_direction.decoupling",
-    "12": "ch12_convergence_guarantees.tangent_kernels",
-    "16": "ch16_random_matrices.matrix_products",
-}
-
-
-class RecordingError(RuntimeError):
-    """A recording that cannot start or go on. Its text is one clear line."""
+from bnlab.commands.parts import finish, say
+from bnlab.commands.presets import Preset, RecordingError, choose, read_preset, scale_of
+from bnlab.records import experiments, keys, provenance, recorded
+from bnlab.records.arithmetic import Arithmetic, fixed
+from bnlab.records.changes import explained, read_changes
+from bnlab.records.files import LockedError, locked
+from bnlab.sweeps.stopping import stopping
 
 
 @dataclass(frozen=True)
-class Part:
-    """A finished table: as `recorded.pack` makes it, the unit of every column, and the seconds it took."""
+class Plan:
+    """What is to be recorded, settled before any work: nothing that decides a number is looked up later."""
 
-    content: bytes
-    units: dict[str, str]
-    seconds: float
+    number: str
+    experiment: Callable
+    chosen: dict[str, object]  # as the provenance shows them
+    arguments: dict[str, object]  # as the experiment takes them
+    data: dict[str, str] | None
+    arithmetic: Arithmetic
+    sources: keys.Sources
+
+    def key(self, hashes: Mapping[str, str] | None = None) -> str:
+        """Name the recording; with other sources, as they would have named it."""
+        data = self.data["checksum"] if self.data else None
+        hashes = self.sources.hashes if hashes is None else hashes
+        return keys.recording_key(self.number, self.chosen, hashes, data, self.arithmetic)
 
 
 def record(
@@ -58,159 +51,158 @@ def record(
     device: str = "auto",
     data_root: Path | None = None,
     folder: Path,
+    force: bool = False,
+    dirty: bool = False,
+    replace: bool = False,
 ) -> Path:
     """Run the experiment of a chapter with a preset's parameters, overridden by ``given``, and save its tables.
+
+    Args:
+        chapter: its number.
+        given: parameters besides the preset's.
+        preset: a folder of ``book/presets``.
+        device: "auto", "cpu" or "cuda"; the data are loaded there.
+        data_root: where the data sets are.
+        folder: ``data/recorded``. A recording that is not of the document's scale goes into ``own/`` in it.
+        force: record again what is already recorded.
+        dirty: record with a library that is not committed; the page then says so.
+        replace: put a recording with other parameters than the preset's in the place of the one that is there.
 
     Returns:
         The folder with the result; an identical recording that is already there is not repeated.
 
     Raises:
-        RecordingError: the chapter records nothing, the preset is missing or unreadable, or the experiment refuses.
+        RecordingError: the chapter records nothing, the preset is missing or unreadable, the experiment refuses, the
+            library is not committed, somebody else records the chapter, or another recording would be replaced.
         ParameterError: an unknown parameter or a wrong type.
     """
-    number = str(chapter).zfill(2)
-    if number not in EXPERIMENTS:
-        raise RecordingError(f"chapter {chapter} has no full-scale run: those with one are {', '.join(EXPERIMENTS)}.")
-    module = import_module(f"bnlab.chapters.{EXPERIMENTS[number]}")
-    chosen = choose(module.parts, {**read_preset(number, preset), **given})
+    number = known_chapter(chapter)
+    wanted = read_preset(number, preset)
+    experiment = import_module(experiments.module_name(number)).parts
+    chosen = choose(experiment, {**wanted.values, **given})
+    scale = scale_of(experiment, chosen, wanted)
     where = parameters.usable("device", device, parameters.device())
-    arguments, data = dict(chosen), None
-    if "dataset" in chosen:
-        loaded = _load(chosen, data_root)
-        arguments["dataset"] = loaded
-        arguments.pop("size", None)
-        data = {"title": loaded.title, "checksum": loaded.checksum}
-        if chosen["dataset"].startswith("folder:"):  # the checksum says which data; where they lay is nobody's business
-            chosen["dataset"] = "folder:" + Path(chosen["dataset"].removeprefix("folder:")).name
-    key = recorded.run_key(number, chosen, data)
-    try:
-        if (known := recorded.load(folder, number)) and known.provenance["key"] == key:
-            print(f"chapter {number}: already recorded with these parameters, this library and these data.")
-            return folder / number
-    except recorded.RecordedError:
-        print(f"chapter {number}: the result that is there is damaged, it is recorded again.")
-    partial = folder / ".partial" / f"{number}-{key[:16]}"
-    try:
-        if "folder" in inspect.signature(module.parts).parameters:  # it keeps single runs as well
-            arguments["folder"] = folder / ".partial" / "runs"
-        done = finish(module.parts(**arguments, device=where), partial)
-    except ValueError as error:
-        raise RecordingError(f"chapter {number}: {error}") from None
-    target = recorded.save(
-        folder, number, {name: part.content for name, part in done.items()}, parameters=chosen, data=data, device=where,
-        seconds=sum(part.seconds for part in done.values()), units={name: part.units for name, part in done.items()},
-    )  # fmt: skip
-    shutil.rmtree(partial, ignore_errors=True)
+    with fixed(where), stopping():
+        plan = prepare(number, experiment, chosen, where, data_root)
+        facts = {**_facts(plan, where), "scale": scale}
+        if facts["commit"].endswith("+") and not dirty:
+            raise RecordingError("the library was changed since its last commit: commit it, or say --dirty.")
+        target = folder / number if scale == "full" else folder / "own" / f"{number}-{facts['key'][:12]}"
+        with ExitStack() as stack:
+            try:
+                lock = folder / ".partial" / f"{number}.lock"
+                stack.enter_context(locked(lock, f"chapter {number} is being recorded"))
+                target.mkdir(parents=True, exist_ok=True)
+            except LockedError as error:
+                raise RecordingError(str(error)) from None
+            except OSError as error:
+                reason = f"{folder} cannot be written ({error.strerror}): name a folder that can be."
+                raise RecordingError(reason) from None
+            if not _is_there(target, plan, wanted, replace, folder) or force:
+                _work(plan, facts, folder, target)
     return target
 
 
-def finish(parts: Mapping[str, Callable[[], pd.DataFrame]], partial: Path) -> dict[str, Part]:
-    """Make every part that ``partial`` does not hold yet, keeping each at once; earlier attempts' seconds count.
+def known_chapter(chapter: str) -> str:
+    """Give a chapter's number with two digits; raise RecordingError where the chapter records nothing."""
+    number = str(chapter).zfill(2)
+    if number not in experiments.EXPERIMENTS:
+        there = ", ".join(experiments.EXPERIMENTS)
+        raise RecordingError(f"chapter {chapter} has no full-scale run: those with one are {there}.")
+    return number
+
+
+def prepare(
+    number: str, experiment: Callable, chosen: Mapping[str, object], device: str, data_root: Path | None
+) -> Plan:
+    """Load the data onto the device and settle what decides the numbers.
 
     Raises:
-        RecordingError: ``partial`` cannot be written.
+        RecordingError: the data cannot be given.
     """
-    _write(partial)
-    done = {}
-    for number, (name, make) in enumerate(parts.items(), 1):
-        part, note = _kept(partial, name), "kept from before"
-        if part is None:
-            started = time.perf_counter()
-            table = make()
-            content = recorded.pack(name, table)
-            part = Part(content, dict(table.attrs.get("units", {})), time.perf_counter() - started)
-            facts = {"checksum": _checksum(content), "units": part.units, "seconds": part.seconds}
-            _write(partial, **{f"{name}.csv.gz": content, f"{name}.json": json.dumps(facts).encode()})
-            note = f"{part.seconds:.1f} s"
-        print(f"  {number}/{len(parts)} {name}: {note}", flush=True)
-        done[name] = part
-    return done
+    arguments, shown, data, takes = dict(chosen), dict(chosen), None, inspect.signature(experiment).parameters
+    if "dataset" in chosen:
+        loaded = _load(chosen, data_root, device)
+        arguments["dataset"] = loaded
+        if "size" not in takes:
+            arguments.pop("size", None)
+        data = {"title": loaded.title, "checksum": loaded.checksum}
+        if chosen["dataset"].startswith("folder:"):  # the checksum says which data; where they lay is nobody's business
+            shown["dataset"] = "folder:" + Path(chosen["dataset"].removeprefix("folder:")).name
+    if "device" in takes:
+        arguments["device"] = device
+    engine = "batched" if device == "cuda" and "folder" in takes else "single"
+    sources = keys.Sources.of(experiments.module_name(number))
+    return Plan(number, experiment, shown, arguments, data, Arithmetic.now(device, engine), sources)
 
 
-def _kept(partial: Path, name: str) -> Part | None:
+def _facts(plan: Plan, device: str) -> dict[str, object]:
+    """What the provenance will say, but for what only the work can tell."""
+    return {
+        "key": plan.key(),
+        "chapter": plan.number,
+        "parameters": plan.chosen,
+        "data": plan.data,
+        "sources": dict(plan.sources.hashes),
+        "arithmetic": plan.arithmetic.facts(),
+        **provenance.machine(device),
+    }
+
+
+def _is_there(target: Path, plan: Plan, wanted: Preset, replace: bool, folder: Path) -> bool:
+    """Tell whether the very recording is there; refuse to put one with other parameters in its place unasked.
+
+    Raises:
+        RecordingError: another one is there; or one that cannot be looked at.
+    """
     try:
-        facts = json.loads((partial / f"{name}.json").read_text(encoding="utf-8"))
-        content = (partial / f"{name}.csv.gz").read_bytes()
-        if facts["checksum"] == _checksum(content):
-            return Part(content, dict(facts["units"]), float(facts["seconds"]))
-    except (OSError, ValueError, TypeError, KeyError):
-        pass
-    return None  # missing or damaged: made again
+        known = recorded.read(target)
+    except recorded.UnreadableError as error:
+        raise RecordingError(str(error)) from None
+    except recorded.RecordedError:
+        say(f"chapter {plan.number}: the result that is there is damaged, it is recorded again.")
+        return False
+    if known is None:
+        return False
+    facts = known.provenance
+    if facts["sources"] and facts["key"] == plan.key(facts["sources"]):
+        rows = explained(facts["sources"], plan.sources.hashes, read_changes(folder))
+        if rows is not None:
+            say(f"chapter {plan.number}: already recorded with these parameters, this library and these data.")
+            return True
+    if facts["parameters"] != plan.chosen and plan.chosen != choose(plan.experiment, wanted.values) and not replace:
+        remedy = "say --replace to put this one in its place, or -o FOLDER to put it elsewhere"
+        raise RecordingError(f"{target} holds a recording with other parameters: {remedy}.")
+    return False
 
 
-def _write(partial: Path, **files: bytes) -> None:
+def _work(plan: Plan, facts: Mapping[str, object], folder: Path, target: Path) -> None:
+    partial = folder / ".partial" / f"{plan.number}-{facts['key'][:16]}"
+    arguments = dict(plan.arguments)
+    if "folder" in inspect.signature(plan.experiment).parameters:  # it keeps single runs as well
+        arguments["folder"] = folder / ".partial" / "runs"
     try:
-        partial.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            recorded.write_atomically(partial / name, content)
-    except OSError as error:
-        raise RecordingError(f"{partial} cannot be written ({error.strerror}): name a folder that can be.") from None
+        parts = plan.experiment(**arguments)
+    except ValueError as error:  # a refusal, before any work; what a part raises keeps its traceback
+        raise RecordingError(f"chapter {plan.number}: {error}") from None
+    done = finish(parts, partial, plan.sources)
+    recorded.save(
+        target,
+        {name: part.content for name, part in done.items()},
+        {
+            **facts,
+            "seconds": round(sum(part.seconds for part in done.values()), 1),
+            "part_seconds": {name: round(part.seconds, 1) for name, part in done.items()},
+            "units": {name: part.units for name, part in done.items()},
+        },
+    )
+    shutil.rmtree(partial, ignore_errors=True)
 
 
-def _checksum(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _load(chosen: Mapping[str, object], data_root: Path | None):
+def _load(chosen: Mapping[str, object], data_root: Path | None, device: str):
     from bnlab import datasets  # late: an experiment without data needs neither torchvision nor scikit-learn
 
     try:
-        return datasets.load(str(chosen["dataset"]), root=data_root, size=chosen.get("size"))
+        return datasets.load(str(chosen["dataset"]), root=data_root, size=chosen.get("size"), device=device)
     except datasets.DatasetError as error:
         raise RecordingError(str(error)) from None
-
-
-def read_preset(number: str, preset: str) -> dict[str, object]:
-    """Read ``book/presets/<preset>/<number>.yml``.
-
-    Raises:
-        RecordingError: missing, unreadable, or not a mapping of parameters.
-    """
-    folder = book.root() / "book" / "presets"
-    there = {path.parent.name: path for path in sorted(folder.glob(f"*/{number}.yml"))}
-    if preset not in there:
-        names = ", ".join(there) or "none"
-        raise RecordingError(f"chapter {number} has no preset {preset!r}: it has {names}.")
-    path = there[preset]
-    try:
-        values = plain_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RecordingError(f"{path} cannot be read ({error}).") from None
-    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
-        raise RecordingError(f"{path} must be a mapping from parameter to value.")
-    return values
-
-
-def choose(experiment: Callable, values: Mapping[str, object]) -> dict[str, object]:
-    """Coerce values to the annotations of an experiment's arguments, defaults filled in; refuse what it does not have.
-
-    Raises:
-        ParameterError: an unknown name, a wrong type, or an argument without value.
-    """
-    signature = inspect.signature(experiment).parameters
-    declared = {name: argument for name, argument in signature.items() if name not in ("device", "folder")}
-    extra = {"size"} if "dataset" in declared else set()
-    for name in values:
-        if name not in declared and name not in extra:
-            raise parameters.unknown(name, [*declared, *extra], "The experiment")
-    chosen = {}
-    for name, argument in declared.items():
-        value = values.get(name, argument.default)
-        if value is argument.empty:
-            raise parameters.ParameterError(f"parameter {name} has no value: give it in the preset or with -p.")
-        chosen[name] = parameters.usable(name, value, _kind(name, str(argument.annotation)))
-    if "size" in values:
-        chosen["size"] = parameters.usable("size", values["size"], parameters.integer(1))
-    return chosen
-
-
-def _kind(name: str, annotation: str) -> parameters.Kind:
-    if name == "dataset":
-        return parameters.text()  # `datasets.load` knows the data root, and refuses with the nearest right name
-    if "bool" in annotation:
-        return parameters.boolean()
-    item = parameters.integer() if "int" in annotation else parameters.real()
-    if "str" in annotation:
-        item = parameters.text()
-    listed = annotation.startswith(("list", "tuple", "collections.abc.Sequence", "Sequence"))
-    return parameters.list_of(item) if listed else item

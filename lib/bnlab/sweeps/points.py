@@ -6,10 +6,12 @@ points with the same seed start from the same weights and see the same mini-batc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
+from numbers import Real
 from pathlib import Path
 
 import pandas as pd
@@ -21,7 +23,7 @@ from bnlab.measures.probes import PROBE_IMAGES, activations, input_autocorrelati
 from bnlab.models.lenet import LeNet
 from bnlab.models.norms import find_norm
 from bnlab.randomness import generator
-from bnlab.records import recorded
+from bnlab.records.arithmetic import Arithmetic, fixed
 from bnlab.sweeps import sweep as sweeps
 from bnlab.theory.modes import natural_modes
 from bnlab.training.train import Job, Measurement, TrainingRun, train_job
@@ -41,6 +43,14 @@ DEFAULTS = {
     "conv": "paper",
     "spectrum": "own",
     "cap": 0.0,  # largest eigenvalue that conv2's update may feel; 0: none
+}
+WHOLE = ("seed", "batch_size")
+NUMBERS = {
+    "learning_rate": " above 0",
+    "seed": "",
+    "batch_size": " above 0",
+    "gain": " above 0",
+    "cap": ", not negative",
 }
 CHOICES = {
     # fc learns at 0.1; not at all; at a rate inverse to lambda_max of its input (0.1 for the plain network); or, in the
@@ -68,19 +78,16 @@ class Setting:
     images_of_first_look: int = PROBE_IMAGES  # on which a matched network is compared with the one it is matched to
 
     @property
-    def key(self) -> str:
-        """Name what decides the numbers besides a point: library, data, steps, records."""
-        return (
-            f"{recorded.library_hash()} {self.dataset.checksum} {self.steps} {sorted(self.record_at)} "
-            f"{self.images_of_first_look}"
-        )
+    def device(self) -> str:
+        """Where the data lie, and so everything that is computed from them: "cpu" or "cuda"."""
+        return self.dataset.train_images.device.type
 
 
 def run_points(
     points: Sequence[Mapping[str, object]],
     setting: Setting,
     *,
-    folder: Path | None = None,
+    folder: Path | sweeps.Sample | None = None,
     executor: Executor | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
@@ -89,14 +96,35 @@ def run_points(
     On a GPU all points train as one batched computation, elsewhere one process a core (or ``executor``).
 
     Raises:
-        ValueError: an empty grid, or a point with an unknown name or value, before anything trains.
+        ValueError: an empty grid, or a point with an unknown name or value, before anything trains; a measurement
+            without a stable key where runs are kept.
     """
     whole = [complete(point) for point in points]
-    batched = partial(run_batched, setting=setting) if setting.dataset.train_images.is_cuda else None
-    run = partial(run_point, setting=setting)
-    return sweeps.sweep(
-        whole, run, key=setting.key, folder=folder, executor=executor, batched=batched, progress=progress
-    )
+    return sweep_on(whole, run_point, run_batched, setting, folder=folder, executor=executor, progress=progress)
+
+
+def sweep_on(
+    points: Sequence[Mapping[str, object]],
+    run: Callable,
+    batched: Callable,
+    setting: Setting,
+    *,
+    folder: Path | sweeps.Sample | None = None,
+    executor: Executor | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Sweep ``run(point, setting)``, or on a GPU ``batched(points, setting)``, in full float32, reproducibly."""
+    on_gpu = setting.device == "cuda"
+    with fixed(setting.device):
+        return sweeps.sweep(
+            points,
+            partial(run, setting=setting),
+            folder=folder,
+            executor=executor,
+            batched=partial(batched, setting=setting) if on_gpu else None,
+            arithmetic=Arithmetic.now(setting.device, "batched" if on_gpu else "single"),
+            progress=progress,
+        )
 
 
 def complete(point: Mapping[str, object]) -> dict[str, object]:
@@ -106,7 +134,8 @@ def complete(point: Mapping[str, object]) -> dict[str, object]:
     0.1
 
     Raises:
-        ValueError: an unknown name or norm, a rate, gain or batch size that is not positive, an impossible choice.
+        ValueError: an unknown name or norm, a rate, gain or batch size that is not positive, a seed that is not whole,
+            an impossible choice.
     """
     for name in point:
         if name not in DEFAULTS:
@@ -117,18 +146,26 @@ def complete(point: Mapping[str, object]) -> dict[str, object]:
     for name, choices in CHOICES.items():
         if whole[name] not in choices:
             raise ValueError(f"{name} = {whole[name]!r} is not one of {', '.join(choices)}")
-    for name in ("learning_rate", "batch_size", "gain"):
-        value = whole[name]
-        if not (isinstance(value, int | float) and 0 < value < float("inf")):
-            raise ValueError(f"{name} = {value!r} must be a finite number above 0")
-    if not whole["cap"] >= 0:
-        raise ValueError(f"cap = {whole['cap']!r} must not be negative")
-    return whole
+    return {**whole, **{name: checked(name, whole[name]) for name in NUMBERS}}
+
+
+def checked(name: str, value: object) -> int | float:
+    """Give a number of a point as Python's own, a seed or a batch size as int.
+
+    Raises:
+        ValueError: no number, not finite, out of range, or not whole where it must be.
+    """
+    kind, limit = ("whole" if name in WHOLE else "finite"), NUMBERS.get(name, "")
+    usable = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    usable = usable and (name not in WHOLE or value == int(value)) and value >= (0 if limit else -math.inf)
+    if not usable or (limit == " above 0" and value == 0):
+        raise ValueError(f"{name} = {value!r} must be a {kind} number{limit}")
+    return int(value) if name in WHOLE else float(value)
 
 
 def run_point(point: Mapping[str, object], setting: Setting) -> pd.DataFrame:
     """Train one network; one row a recorded step, with `train`'s columns and ``diverged``."""
-    job, size = prepare(point, setting), int(point["batch_size"])
+    job, size = prepare(point, setting), point["batch_size"]
     run = train_job(job, setting.dataset, steps=setting.steps, batch_size=size, record_at=setting.record_at)
     return _table(run)
 

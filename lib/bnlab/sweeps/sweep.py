@@ -6,29 +6,41 @@ its file's text form, fresh or resumed). The default on a CPU is one single-thre
 beats both threads and batching many networks into one call.
 """
 
-import hashlib
 import itertools
-import json
 import math
-import multiprocessing
-import os
-import sys
-import time
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from concurrent.futures import Executor
+from contextlib import closing
+from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 
 import pandas as pd
 
-from bnlab.records import recorded
+from bnlab.records import keys
+from bnlab.records.arithmetic import Arithmetic
+from bnlab.records.content import ContentError, content
+from bnlab.records.files import write_atomically
+from bnlab.records.packing import unpack
+from bnlab.sweeps.executors import SweepError, in_batches, one_by_one
+from bnlab.sweeps.progress import Progress
+from bnlab.sweeps.stopping import stopping
 
 Point = dict[str, object]
 Run = Callable[[Point], pd.DataFrame]
 
 
-class SweepError(ValueError):
-    """A grid that cannot be swept. Its text is one clear line."""
+class FailedRunsError(SweepError):
+    """Runs of a sweep failed whose result must have no holes. Its text is one line that names the points."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """In place of a folder: run only ``count`` points, drawn by ``seed``, and keep nothing."""
+
+    count: int
+    seed: int
 
 
 def grid(**values: Sequence) -> list[Point]:
@@ -49,7 +61,8 @@ def grid(**values: Sequence) -> list[Point]:
         if len(set(choices)) < len(choices):
             raise SweepError(f"{name} = {choices!r} holds a value twice.")
         for choice in choices:
-            if name.endswith("rate") and not (isinstance(choice, int | float) and 0 < choice < math.inf):
+            number = isinstance(choice, Real) and not isinstance(choice, bool)
+            if name.endswith("rate") and not (number and 0 < choice < math.inf):
                 raise SweepError(f"{name} = {choice!r} must be a finite number above 0.")
     return [dict(zip(values, combination, strict=True)) for combination in itertools.product(*values.values())]
 
@@ -72,21 +85,23 @@ def sweep(
     points: Sequence[Point],
     run: Run,
     *,
-    key: str,
-    folder: Path | None = None,
+    folder: Path | Sample | None = None,
     executor: Executor | None = None,
     batched: Callable[[Sequence[Point]], Sequence[pd.DataFrame]] | None = None,
+    arithmetic: Arithmetic | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Run every point and stack their tables, each row led by its point's columns and a ``status``.
 
     Args:
         points: what `grid` lists; or your own.
-        run: point to tidy table; must be importable where the executor runs it (a module's function, not a lambda).
-        key: names what else decides the numbers (library hash, data checksum, settings common to all points).
-        folder: keeps finished points; None keeps nothing.
+        run: point to tidy table; must be importable where the executor runs it (a module's function, not a lambda),
+            what all points share bound to it by `functools.partial`.
+        folder: keeps finished points, each under a name that says what decides it: the point, ``run`` and all that is
+            bound to it by content, the source of both, and the arithmetic. None keeps nothing.
         executor: any concurrent.futures.Executor (a Dask, Ray or MPI cluster's); None: one process a core.
         batched: runs many points as one computation (on a GPU) in place of ``run``.
+        arithmetic: of the device that computes; the CPU's if None.
         progress: say on standard error how many are done and about how long is left.
 
     Returns:
@@ -94,135 +109,120 @@ def sweep(
         points are not kept: the next call tries them again.
 
     Raises:
-        SweepError: no points, or two that are equal.
+        SweepError: no points, or two that are equal; a run whose columns are named like the point's; the folder cannot
+            be written, or the source was changed meanwhile.
+        ContentError: results are to be kept, and a point or what is bound to ``run`` has no stable key.
     """
     if not points:
         raise SweepError("there are no points to run: give at least one.")
-    names = [_name(point, key) for point in points]
+    if isinstance(folder, Sample):
+        points = random.Random(folder.seed).sample(list(points), min(folder.count, len(points)))  # noqa: S311
+        folder = None
+    keeper = _Nowhere() if folder is None else _Folder.of(Path(folder), run, arithmetic, batched is not None)
+    names = [keeper.name(point) for point in points]
     if len(set(names)) < len(names):
         raise SweepError("two points of the sweep are equal: every run must differ in something.")
-    results = {n: _read(folder, n) for n in names}
-    waiting = [(name, point) for name, point in zip(names, points, strict=True) if results[name] is None]
-    tell = _Progress(len(points), len(points) - len(waiting), progress)
-    source = _in_batches(waiting, batched) if batched else _one_by_one(waiting, run, executor)
-    for name, content in source:
-        results[name] = content
-        if folder is not None and isinstance(content, bytes):
-            folder.mkdir(parents=True, exist_ok=True)
-            recorded.write_atomically(folder / f"{name}.csv.gz", content)
-        tell.done(failed=isinstance(content, str))
-    tables = [_rows(point, results[name]) for name, point in zip(names, points, strict=True)]
-    return pd.concat(tables, ignore_index=True)
+    results = {name: keeper.read(name) for name in names}
+    tell = Progress(len(points), sum(found is not None for found in results.values()), progress)
+    tasks = list(zip(names, points, strict=True))
+    source = in_batches(tasks, results, batched) if batched else _missing(tasks, results, run, executor)
+    with stopping(), closing(source):  # closed, so that workers end before the reason for it travels on
+        for name, made in source:
+            if isinstance(made, bytes):
+                _refuse_shared_columns(points[0], unpack(made))
+                keeper.write(name, made)
+            results[name] = made
+            tell.done(failed=isinstance(made, str))
+    return pd.concat([_rows(point, results[name]) for name, point in tasks], ignore_index=True)
 
 
-def _one_by_one(waiting: list, run: Run, executor: Executor | None) -> Iterator[tuple[str, bytes | str]]:
-    """Yield each point's packed table, or the reason of its failure, as they finish."""
-    suspects = []
-    with _executor(executor) as pool:
-        futures = {pool.submit(_packed, run, point): (name, point) for name, point in waiting}
-        try:
-            for future in as_completed(futures):
-                name, point = futures[future]
-                error = future.exception()
-                if isinstance(error, BrokenExecutor) and executor is None:
-                    suspects.append((name, point))  # a worker died and took its neighbours along: who was it?
-                else:
-                    yield name, future.result() if error is None else _reason(error)
-        finally:
-            for future in futures:
-                future.cancel()
-    for name, point in suspects:  # alone, the culprit dies again and the innocent finish
-        with _executor(None, workers=1) as pool:
-            error = (future := pool.submit(_packed, run, point)).exception()
-            yield name, future.result() if error is None else _reason(error)
+def refuse_failures(table: pd.DataFrame) -> pd.DataFrame:
+    """Give a sweep's table back if every run of it is there.
 
-
-def _in_batches(waiting: list, batched: Callable) -> Iterator[tuple[str, bytes | str]]:
-    """Yield every point's packed table from one computation; from two halves if it fails, so that a bad point is alone.
-
-    Halving also answers a grid that is too large for the memory of a GPU.
+    Raises:
+        FailedRunsError: one line with the points that failed, and why the first did.
     """
-    if not waiting:
-        return
-    try:
-        packed = [recorded.pack("point", table) for table in batched([point for _, point in waiting])]
-    except Exception as error:
-        reason = _reason(error)
+    failed = table[table["status"] != "ok"]
+    if failed.empty:
+        return table
+    points = failed.iloc[:5, : list(table.columns).index("status")].to_dict("records")
+    told = ["(" + ", ".join(f"{name} = {value}" for name, value in point.items()) + ")" for point in points]
+    more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
+    raise FailedRunsError(
+        f"{len(failed)} of the runs failed: {', '.join(told)}{more}; the first {failed['status'].iloc[0]}. "
+        "What was finished is kept: run it again once the cause is mended."
+    )
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """Finished points of one run function in a folder that many sweeps may share."""
+
+    folder: Path
+    facts: Mapping[str, object]
+    sources: keys.Sources
+
+    @classmethod
+    def of(cls, folder: Path, run: Run, arithmetic: Arithmetic | None, batched: bool) -> "_Folder":
+        modules: set[str] = set()
+        what = content(run, "run", modules)
+        sources = keys.Sources.of(*keys.decisive(modules))
+        how = arithmetic or Arithmetic.now("cpu", "batched" if batched else "single")
+        return cls(folder, {"run": what, "sources": dict(sources.hashes), **how.facts()}, sources)
+
+    def name(self, point: Point) -> str:
+        return keys.digest({**self.facts, "point": content(point, "point")})[:24]
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            kept = (self.folder / f"{name}.csv.gz").read_bytes()
+            unpack(kept)
+        except (OSError, ValueError):
+            return None  # missing or damaged: made again
+        return kept
+
+    def write(self, name: str, made: bytes) -> None:
+        if changed := self.sources.changed():
+            raise SweepError(f"{', '.join(changed)} changed while runs were under way: the last ones are not kept.")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.folder / f"{name}.csv.gz", made)
+        except OSError as error:
+            reason = f"{self.folder} cannot be written ({error.strerror}): name a folder that can be."
+            raise SweepError(reason) from None
+
+
+class _Nowhere:
+    """Keeps nothing: any point will do, if only it can be told from the others."""
+
+    def name(self, point: Point) -> str:
+        try:
+            return keys.digest({"point": content(point, "point")})
+        except ContentError:
+            return f"object {id(point)}"
+
+    def read(self, name: str) -> None:
+        return None
+
+    def write(self, name: str, made: bytes) -> None:
+        pass
+
+
+def _missing(tasks: list, results: Mapping, run: Run, executor: Executor | None) -> Iterator[tuple[str, bytes | str]]:
+    return one_by_one([task for task in tasks if results[task[0]] is None], run, executor)
+
+
+def _refuse_shared_columns(point: Point, table: pd.DataFrame) -> None:
+    if shared := [name for name in table if name in {*point, "status"}]:
+        raise SweepError(f"the run's column {shared[0]!r} is named like one of the sweep's own: rename it.")
+
+
+def _rows(point: Point, made: bytes | str) -> pd.DataFrame:
+    if isinstance(made, str):
+        table = pd.DataFrame({"status": [made]})
     else:
-        yield from zip([name for name, _ in waiting], packed, strict=True)
-        return
-    if len(waiting) == 1:
-        yield waiting[0][0], reason
-        return
-    middle = len(waiting) // 2
-    yield from _in_batches(waiting[:middle], batched)
-    yield from _in_batches(waiting[middle:], batched)
-
-
-@contextmanager
-def processes(workers: int | None = None) -> Iterator[Executor]:
-    """Start one single-threaded process a core (or so many), which several sweeps can share: a start takes seconds."""
-    # spawn: a forked child inherits torch's locked thread pool and hangs.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context, initializer=_one_thread)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _executor(given: Executor | None, workers: int | None = None) -> AbstractContextManager[Executor]:
-    return processes(workers) if given is None else nullcontext(given)  # the caller's, so the caller shuts it down
-
-
-def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
-
-
-def _packed(run: Run, point: Point) -> bytes:
-    return recorded.pack("point", run(point))
-
-
-def _reason(error: BaseException) -> str:
-    words = " ".join(str(error).split())[:300] or error.__class__.__name__
-    return f"failed: {'worker died (out of memory?)' if isinstance(error, BrokenExecutor) else words}"
-
-
-def _name(point: Mapping, key: str) -> str:
-    return hashlib.sha256(json.dumps([key, point], sort_keys=True, default=str).encode()).hexdigest()[:24]
-
-
-def _read(folder: Path | None, name: str) -> bytes | None:
-    path = folder / f"{name}.csv.gz" if folder is not None else None
-    return path.read_bytes() if path is not None and path.is_file() else None
-
-
-def _rows(point: Point, content: bytes | str) -> pd.DataFrame:
-    if isinstance(content, str):
-        table = pd.DataFrame({"status": [content]})
-    else:
-        table = recorded.unpack(content)
+        table = unpack(made)
         table.insert(0, "status", "ok")
     for position, (name, value) in enumerate(point.items()):
         table.insert(position, name, [value] * len(table))
     return table
-
-
-class _Progress:
-    """One line on standard error, rewritten: done of all, failed, and about how long is left."""
-
-    def __init__(self, total: int, kept: int, shown: bool):
-        self.total, self.kept, self.shown = total, kept, shown
-        self.finished, self.failures, self.started = kept, 0, time.perf_counter()
-
-    def done(self, *, failed: bool) -> None:
-        self.finished += 1
-        self.failures += failed
-        if not self.shown:
-            return
-        each = (time.perf_counter() - self.started) / (self.finished - self.kept)
-        left = each * (self.total - self.finished)
-        words = f"{self.finished}/{self.total} runs, {self.failures} failed, about {left / 60:.1f} min left"
-        print(f"\r{words:<70}", end="\n" if self.finished == self.total else "", file=sys.stderr, flush=True)

@@ -26,7 +26,7 @@ from bnlab.measures.probes import using_batch_statistics
 from bnlab.models.lenet import LeNet
 from bnlab.randomness import generator
 from bnlab.sweeps.points import Setting, epochs_to_steps, run_points
-from bnlab.sweeps.sweep import grid, seeds_from
+from bnlab.sweeps.sweep import grid, refuse_failures, seeds_from
 from bnlab.tables import table
 
 # Figure 9, and its caption's letters; the second is the common placement, section 4.3 normalises conv2 alone.
@@ -125,7 +125,7 @@ def follow(
     points = grid(norm=list(ARRANGEMENTS.values()), learning_rate=[RATE], seed=list(seeds), batch_size=[BATCH_SIZE])
     setting = Setting(dataset, last, tuple(at), {"conv2": probe})
     found = run_points(points, setting, folder=folder, executor=executor, progress=progress)
-    noise_sensitivity.refuse_failures(found)
+    refuse_failures(found)
     names = {norm: arrangement for arrangement, norm in ARRANGEMENTS.items()}
     return found.assign(arrangement=found["norm"].map(names))
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -25,8 +24,8 @@ from bnlab.layers.nlms import NlmsConv2d
 from bnlab.measures.probes import SplitError
 from bnlab.models.lenet import LeNet
 from bnlab.randomness import generator
-from bnlab.sweeps.points import OTHERS, Setting, build_lenet, epochs_to_steps
-from bnlab.sweeps.sweep import grid, sweep
+from bnlab.sweeps.points import OTHERS, Setting, build_lenet, checked, epochs_to_steps, sweep_on
+from bnlab.sweeps.sweep import grid, refuse_failures
 from bnlab.training.train import Job, train_job
 
 # Norm of conv2 -> the sum of squares that its update divides by, for a patch of unit power. A rate r means r times that
@@ -73,7 +72,10 @@ class Grid:
         for name in self.methods:
             if name not in METHODS:
                 raise ValueError(f"methods: {name!r} is not one of {', '.join(METHODS)}")
-        if not all(noise > 0 for noise in self.noises):
+        for name, values in (("seed", (*self.seeds, *self.tuning_seeds)), ("batch_size", (self.batch_size,))):
+            for value in values:
+                checked(name, value)
+        if not all(checked("noise", noise) > 0 for noise in self.noises):
             raise ValueError(f"noises = {list(self.noises)!r} must be above 0; the clean runs are always made")
         if set(self.seeds) & set(self.tuning_seeds):
             raise ValueError(f"tuning_seeds: {sorted(set(self.seeds) & set(self.tuning_seeds))} are reported seeds too")
@@ -143,25 +145,12 @@ def run_grid(
     progress: bool = True,
 ) -> pd.DataFrame:
     """Run points, on a GPU as one computation; tidy, with the ``role`` of a run's seed: "tuning" or "reported"."""
-    batched = partial(run_batched, setting=setting) if setting.dataset.train_images.is_cuda else None
-    run = partial(run_point, setting=setting)
-    found = sweep(points, run, key=setting.key, folder=folder, executor=executor, batched=batched, progress=progress)
+    found = sweep_on(points, run_point, run_batched, setting, folder=folder, executor=executor, progress=progress)
     refuse_failures(found)
     found["role"] = found["seed"].isin(tuning).map({True: "tuning", False: "reported"})
     found = found[list(UNITS)]
     found.attrs["units"] = dict(UNITS)
     return found
-
-
-def refuse_failures(found: pd.DataFrame) -> None:
-    """Stop where a run of a sweep failed: a comparison of seeds in pairs has no use for a table with holes.
-
-    Raises:
-        ValueError: with the reason of the first failure.
-    """
-    failed = found[found["status"] != "ok"]
-    if len(failed):
-        raise ValueError(f"{len(failed)} of the runs failed, the first with {failed['status'].iloc[0]!r}")
 
 
 def frontier(

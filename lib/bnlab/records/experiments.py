@@ -1,0 +1,23 @@
+"""Which module makes the full-scale tables of a chapter."""
+
+# Chapter -> the module of bnlab.chapters whose ``parts`` gives its tables by name, each with what makes it.
+EXPERIMENTS = {
+    "01": "ch01_algorithm.batch_sizes",
+    "02": "ch02_inference_and_noise.inference",
+    "04": "ch04_natural_modes.natural_modes",
+    "05": "ch05_channel_scaling.channel_scaling",
+    "06": "ch06_speed_and_stability.channel_norms",
+    "07": "ch07_minimum_disturbance.arrangements",
+    "11": "ch11_length_and_direction.decoupling",
+    "12": "ch12_convergence_guarantees.tangent_kernels",
+    "16": "ch16_random_matrices.matrix_products",
+}
+
+
+def module_name(chapter: str) -> str:
+    """Name the module that makes a chapter's full-scale tables.
+
+    >>> module_name("04")
+    'bnlab.chapters.ch04_natural_modes.natural_modes'
+    """
+    return f"bnlab.chapters.{EXPERIMENTS[chapter]}"

@@ -1,0 +1,174 @@
+"""Who runs the points: one process a core, a caller's executor, or one batched computation."""
+
+import multiprocessing
+import os
+import pickle
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+from bnlab.records.packing import RecordedError, pack
+from bnlab.sweeps.stopping import begin_worker
+
+MOST_AT_ONCE = 64  # points in one batched computation; after each so many, results are kept
+# How CUDA, cuBLAS and the CPU's allocator say that memory is out, all by RuntimeError.
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+
+Tasks = list[tuple[str, dict]]  # the name under which a point is kept, and the point
+Made = Iterator[tuple[str, bytes | str]]  # that name, and a packed table or the reason of a failure
+
+
+class SweepError(ValueError):
+    """A grid that cannot be swept. Its text is one clear line."""
+
+
+def one_by_one(waiting: Tasks, run: Callable, executor: Executor | None) -> Made:
+    """Yield each point's packed table, or the reason of its failure, as they finish.
+
+    Raises:
+        SweepError: a worker process cannot start, or cannot import ``run``.
+    """
+    if not waiting:
+        return
+    call = run if executor is not None else _Pickled.of(run)
+    suspects = []
+    with _executor(executor) as pool:
+        if isinstance(call, _Pickled):
+            _refuse_what_cannot_start(pool, call)
+        futures = {pool.submit(_packed, call, point): (name, point) for name, point in waiting}
+        try:
+            for future in as_completed(futures):
+                name, point = futures[future]
+                error = future.exception()
+                if isinstance(error, BrokenExecutor) and executor is None:
+                    suspects.append((name, point))  # a worker died and took its neighbours along: who was it?
+                else:
+                    yield name, future.result() if error is None else _reason(error)
+        finally:
+            for future in futures:
+                future.cancel()
+    for name, point in suspects:  # alone, the culprit dies again and the innocent finish
+        with _executor(None, workers=1) as pool:
+            error = (future := pool.submit(_packed, call, point)).exception()
+            yield name, future.result() if error is None else _reason(error)
+
+
+def in_batches(tasks: Tasks, results: Mapping[str, object], batched: Callable) -> Made:
+    """Yield packed tables from one computation for so many points, always the same so many, as each is finished.
+
+    A batch of which a point is missing is computed whole: in other company its numbers would round differently.
+    """
+    for start in range(0, len(tasks), MOST_AT_ONCE):
+        batch = tasks[start : start + MOST_AT_ONCE]
+        if any(results[name] is None for name, _ in batch):
+            for name, made in _halved(batch, batched):
+                if results[name] is None:
+                    yield name, made
+
+
+def _halved(batch: Tasks, batched: Callable) -> Made:
+    """Compute points as one, in halves where memory does not hold them; any other failure is told of all of them."""
+    try:
+        packed = [pack("point", table) for table in batched([point for _, point in batch])]
+    except Exception as error:
+        reason, out_of_memory = _reason(error), _is_out_of_memory(error)
+    else:
+        yield from zip([name for name, _ in batch], packed, strict=True)
+        return
+    if not out_of_memory or len(batch) == 1:
+        yield from ((name, reason) for name, _ in batch)
+        return
+    middle = len(batch) // 2
+    yield from _halved(batch[:middle], batched)
+    yield from _halved(batch[middle:], batched)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    told = isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
+    return told or isinstance(error, MemoryError)
+
+
+@contextmanager
+def processes(workers: int | None = None) -> Iterator[Executor]:
+    """Start one single-threaded process a core (or so many), which several sweeps can share: a start takes seconds.
+
+    They end with this block; in the middle of a run if it is left by an interruption, or if this process dies.
+    """
+    # spawn: a forked child inherits torch's locked thread pool and hangs.
+    context = multiprocessing.get_context("spawn")
+    theirs, ours = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(workers or os.cpu_count(), context, initializer=begin_worker, initargs=(theirs,))
+    try:
+        yield pool
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            ours.close()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        ours.close()
+        theirs.close()
+
+
+def _executor(given: Executor | None, workers: int | None = None) -> AbstractContextManager[Executor]:
+    return processes(workers) if given is None else nullcontext(given)  # the caller's, so the caller shuts it down
+
+
+class _Pickled:
+    """A run function as bytes: a worker that cannot read them says so, where an unreadable function would kill it."""
+
+    def __init__(self, raw: bytes):
+        self.raw = raw
+
+    @classmethod
+    def of(cls, run: Callable) -> "_Pickled":
+        try:
+            return cls(pickle.dumps(run))
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise SweepError(f"the runs cannot be handed to worker processes ({_words(error)}): {_REMEDY}.") from None
+
+    def __call__(self, point: dict) -> object:
+        return pickle.loads(self.raw)(point)  # noqa: S301 - our own bytes
+
+
+_REMEDY = "use a function that stands on its own in a module that they can import"
+
+
+def _refuse_what_cannot_start(pool: Executor, call: _Pickled) -> None:
+    first = pool.submit(_cannot_read, call.raw)
+    if (error := first.exception()) is not None:
+        raise SweepError(
+            f"worker processes cannot start ({_words(error)}): put the script in a file, and what it runs below "
+            "if __name__ == '__main__'."
+        )
+    if reason := first.result():
+        raise SweepError(f"worker processes cannot import the runs ({reason}): {_REMEDY}.")
+
+
+def _cannot_read(raw: bytes) -> str:
+    """Say why this process cannot read a function; nothing if it can."""
+    try:
+        pickle.loads(raw)  # noqa: S301 - our own bytes
+    except Exception as error:
+        return f"{type(error).__name__}: {_words(error)}"
+    return ""
+
+
+def _packed(run: Callable, point: dict) -> bytes:
+    return pack("point", run(point))
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, BrokenExecutor):
+        return "failed: worker died (out of memory?)"
+    if isinstance(error, ValueError | RecordedError) or _is_out_of_memory(error):
+        return f"failed: {_words(error)}"
+    # Nobody expected it: whoever mends it needs more than its words.
+    traceback.print_exception(error, file=sys.stderr)
+    return f"failed: {type(error).__name__}: {_words(error)}"
+
+
+def _words(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300] or error.__class__.__name__

@@ -1,0 +1,79 @@
+"""Where numbers are made: commit, versions, processor, and torch's switches."""
+
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+import torch
+
+import bnlab
+from bnlab.records import provenance
+from bnlab.records.arithmetic import Arithmetic, fixed
+
+
+def git(folder, *words) -> str:
+    settings = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
+    return subprocess.run(
+        ["git", "-C", str(folder), *settings, *words], check=True, capture_output=True, text=True
+    ).stdout
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git to make a repository")
+def test_commit(tmp_path, monkeypatch):
+    library = tmp_path / "lib" / "bnlab"
+    library.mkdir(parents=True)
+    (library / "__init__.py").write_text("")
+    monkeypatch.setattr(bnlab, "__file__", str(library / "__init__.py"))
+    assert provenance.commit() == "unknown"
+    git(tmp_path, "init", "-q")
+    (tmp_path / "own").write_text("")
+    git(tmp_path, "add", "own")
+    git(tmp_path, "commit", "-qm", "somebody's own repository, which has the library beside it")
+    assert provenance.commit() == "unknown"
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "the library")
+    head = git(tmp_path, "rev-parse", "HEAD").strip()
+    assert provenance.commit() == head
+    (library / "new.py").write_text("x = 1")
+    assert provenance.commit() == head + "+"
+
+
+def test_a_machine_without_git(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert provenance.commit() == "unknown"
+
+
+def test_the_machine_says_versions_and_processor():
+    facts = provenance.machine("cpu")
+    assert set(facts["versions"]) == {"bnlab", "python", "numpy", "scipy", "pandas", "torch"}
+    assert facts["versions"]["numpy"] == np.__version__
+    assert "CPU" in facts["device"]
+    assert facts["cpu"]
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_switches_are_set_and_not_inherited(device):
+    """TF32 off, deterministic on a GPU; afterwards as before. What goes into the key is what was set."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
+    torch.set_float32_matmul_precision("high")
+    try:
+        before = Arithmetic.now(device)
+        assert before.tf32 == (device == "cuda")
+        with fixed(device):
+            assert torch.get_float32_matmul_precision() == "highest"
+            assert not torch.backends.cudnn.benchmark
+            inside = Arithmetic.now(device, "batched")
+        assert inside.facts() == {
+            "device": device,
+            "engine": "batched",
+            "torch": ".".join(torch.__version__.split(".")[:2]),
+            "tf32": False,
+            "deterministic": device == "cuda",
+        }
+        assert Arithmetic.now(device) == before
+        assert torch.backends.cudnn.benchmark
+        assert not torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.backends.cudnn.benchmark = False
+        torch.set_float32_matmul_precision("highest")
