@@ -112,6 +112,7 @@ def test_points_stand_on_their_law():
     _, axes = shapes.subplots()
     shapes.points_on_lines(axes, SEEDS.assign(law=7), "x", "y", "law", "arm")
     *laws, points, _ = axes.lines
+    assert list(labelled(axes)) == ["b", "a"]
     assert all(line.get_ydata().tolist() == [7] * 10 and line.get_linestyle() == "-" for line in laws[:2])
     assert (points.get_linestyle(), points.get_label(), points.get_color()) == ("None", "b", laws[0].get_color())
 

@@ -7,7 +7,7 @@ from bnlab.figures.shapes import aside, legend_below, lines, lines_with_quartile
 from bnlab.figures.style import COLOURS, GREY, line_styles
 
 NAMES = {"none": "Baseline", "batch": "BN", "amplify": "BN_Amplify", "suppress": "BN_Suppress"}
-LOOKS = dict(zip(NAMES, line_styles(list(NAMES)).values(), strict=True))
+LOOKS = line_styles(NAMES)
 
 
 def channel_powers(first_steps: pd.DataFrame, rates: list[float], step: int = 5, norm: str = "none"):

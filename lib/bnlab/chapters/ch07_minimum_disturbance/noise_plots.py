@@ -18,7 +18,7 @@ NAMES = {
     "nlms_l2": "NLMS, L2",
     "nlms_l2_patch": "NLMS, L2, whole patch",
 }
-LOOKS = line_styles(list(NAMES))  # one look a method, in every figure
+LOOKS = line_styles(NAMES)  # one look a method, in every figure
 
 
 def noise_in_an_update(ratios: pd.DataFrame):

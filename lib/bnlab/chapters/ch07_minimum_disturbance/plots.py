@@ -92,7 +92,7 @@ def input_powers(powers: pd.DataFrame):
         "before the first step": powers["step"].min(),
         f"after {powers['step'].max()} steps": powers["step"].max(),
     }
-    for (label, step), look in zip(moments.items(), line_styles(list(moments)).values(), strict=True):
+    for (label, step), look in zip(moments.items(), line_styles(moments).values(), strict=True):
         rows = powers[powers["step"] == step]
         shift = 0.14 if step else -0.14
         heights = [names.index(name) + shift for name in rows["arrangement"]]
