@@ -14,6 +14,7 @@ import bnlab
 from bnlab.claims import book, ledger, verdicts
 from bnlab.commands import compare as comparison
 from bnlab.commands import record as recording
+from bnlab.commands import reseed as reseeding
 from bnlab.commands import run as rerun
 from bnlab.commands.parameters import ParameterError
 from bnlab.records import recorded
@@ -25,6 +26,7 @@ REFUSALS = (
     recorded.RecordedError,
     recording.RecordingError,
     rerun.RunError,
+    reseeding.ReseedError,
 )
 
 
@@ -85,6 +87,14 @@ def _parser() -> _Parser:
     record.add_argument("--dirty", action="store_true", help="with a library that is not committed; the page says so")
     record.add_argument("--replace", action="store_true", help="put other parameters in the place of what is there")
     record.set_defaults(command=_record)
+
+    reseed = commands.add_parser("reseed", help="a chapter's quick settings with other seeds: which verdicts move")
+    reseed.add_argument("chapter", help="its number, for example 06")
+    reseed.add_argument("--seeds", type=int, default=20, help="how many draws beside the book's own (20)")
+    reseed.add_argument("--first", type=int, default=100, help="the first other seed (100)")
+    reseed.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="the book's data/recorded if not given")
+    reseed.add_argument("--json", action="store_true", help="as JSON")
+    reseed.set_defaults(command=_reseed)
 
     compare = commands.add_parser("compare", help="my run beside the book's: verdicts and tables that differ")
     compare.add_argument("notebook", type=Path, help="an executed chapter, for example runs/04_natural_modes.ipynb")
@@ -163,6 +173,25 @@ def _record(options: argparse.Namespace) -> int:
     )
     print(f"recorded: {target}")
     return 0
+
+
+def _reseed(options: argparse.Namespace) -> int:
+    folder = options.output or book.root() / "data" / "recorded"
+    chapter = book.chapter(options.chapter)
+    kept = reseeding.reseed(chapter, options.seeds, options.first, folder, tell=_tell)
+    failed = {draw["seed"]: draw["failed"] for draw in kept["draws"] if draw["failed"]}
+    if options.json:
+        print(json.dumps(kept | {"claims": reseeding.moves(kept)}, indent=1))
+    else:
+        for row in reseeding.moves(kept):
+            print(f"{row['id']:<12} {row['verdict']:<22} {row.get('words', 'no other draw')}")
+        for seed, line in failed.items():
+            print(f"chapter {chapter.number} failed with seed {seed}: {line}")
+    return 1 if failed else 0
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _compare(options: argparse.Namespace) -> int:
