@@ -97,6 +97,15 @@ def test_no_measured_number_is_typed(path):
 
 
 @by_name
+def test_no_number_of_seeds_is_typed_in_words(path):
+    words = "two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|thirty|forty|fifty|hundred"
+    told = {"06": ["five paired seeds", "eight seeds"], "07": ["eight seeds"]}  # what n seeds can show; full scale
+    typed = re.compile(rf"(?i)\b(?:{words})\s+(?:\w+\s+)?seeds?\b")
+    found = [number for cell in cells(path, "markdown") for number in typed.findall(prose(source(cell)))]
+    assert set(found) <= set(told.get(path.stem[:2], ())), f"{path.stem} types {found}: compute and glue it"
+
+
+@by_name
 def test_every_claim_of_the_chapter_is_judged(path):
     claims = yaml.safe_load((ROOT / "book" / "claims.yml").read_text(encoding="utf-8"))
     folder = next((ROOT / "lib" / "bnlab" / "chapters").glob(f"ch{path.stem[:2]}_*"))
