@@ -94,6 +94,26 @@ def test_the_noise_floor_ends_the_line(problem):
     assert fits.slope[1:].to_numpy() == pytest.approx(math.log(0.5), rel=1e-3)
 
 
+@pytest.mark.parametrize(("rate", "steps"), [(2.1, 400), (50.0, 300), (1000.0, 300)])
+def test_growth_drowns_no_line_and_passes_the_end_of_float64(problem, rate, steps):
+    trained = {rate: natural_modes.train(problem, rate / problem.modes.eigenvalues[-1].item(), steps)}
+    assert bool(trained[rate].isfinite().all()) == (rate < 3)
+    fits = natural_modes.fits(problem, trained)
+    lines = fits[fits.points >= natural_modes.FEWEST_POINTS]
+    assert lines["mode"].iloc[-1] == 8  # the one that grows
+    assert (abs(lines.slope / lines.theory - 1) < 0.01).all()
+    assert (lines.r_squared > 0.999).all()
+    assert fits.remaining.iloc[-1] == pytest.approx((rate - 1) ** steps if rate < 3 else math.inf)
+
+
+def test_runs_of_lms_that_leave_float64_are_infinitely_far(problem):
+    runs = [lms_modes.simulate(problem, 100.0, order, 400, 50, 0) for order in lms_modes.ORDERS]
+    means, spread = lms_modes.in_the_mean(lambda seed: problem, runs), lms_modes.in_the_spread(runs)
+    assert np.isposinf(means.query("step == 400").distance).all()
+    assert not means.distance.isna().any()
+    assert np.isposinf(spread.query("step == 400")[["mean_square", "median_square", "largest_square"]]).all(axis=None)
+
+
 def test_independent_lms_obeys_the_law_in_the_mean(tables):
     means = tables["lms_modes"]
     assert (means[means.order == "independent"].distance.abs() < 4).all()

@@ -94,7 +94,10 @@ def simulate(problem: LinearProblem, share: float, order: str, steps: int, runs:
 
 
 def in_the_mean(problem: Callable[[int], LinearProblem], simulated: Sequence[LmsRuns]) -> pd.DataFrame:
-    """Mean over runs of v_k(n) beside equation 6, with its standard error and the distance in standard errors."""
+    """Mean over runs of v_k(n) beside equation 6, with its standard error and the distance in standard errors.
+
+    Runs that have grown past float64 are infinitely far from it.
+    """
     rows = []
     for runs in simulated:
         modes = problem(runs.seed).modes
@@ -104,7 +107,8 @@ def in_the_mean(problem: Callable[[int], LinearProblem], simulated: Sequence[Lms
         error = V.std(1) / V.shape[1] ** 0.5
         theory = decay(eigenvalues, runs.mu, torch.tensor(runs.steps[1:])) * start  # (recorded, K)
         for i, n in enumerate(runs.steps[1:]):
-            columns = (eigenvalues, mean[i], theory[i], error[i], (mean[i] - theory[i]) / error[i])
+            distance = torch.where(mean[i].isfinite(), (mean[i] - theory[i]) / error[i], torch.inf)
+            columns = (eigenvalues, mean[i], theory[i], error[i], distance)
             for k, values in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
                 rows.append((runs.share, runs.mu, runs.order, runs.seed, n, k, *values))
     units = _UNITS | {"step": "steps", "mode": "index", "eigenvalue": "power", "mean": "weight", "theory": "weight"}
@@ -112,10 +116,10 @@ def in_the_mean(problem: Callable[[int], LinearProblem], simulated: Sequence[Lms
 
 
 def in_the_spread(simulated: Sequence[LmsRuns]) -> pd.DataFrame:
-    """Squared weight error ||C(n)||^2: mean, median and largest over runs."""
+    """Squared weight error ||C(n)||^2: mean, median and largest over runs; inf past float64."""
     rows = []
     for runs in simulated:
-        squares = runs.weight_errors.square().sum(-1)  # (recorded, runs)
+        squares = runs.weight_errors.square().sum(-1).nan_to_num(torch.inf)  # (recorded, runs)
         for n, row in zip(runs.steps, squares, strict=True):
             values = (row.mean().item(), row.median().item(), row.max().item())
             rows.append((runs.share, runs.mu, runs.order, runs.seed, n, *values))

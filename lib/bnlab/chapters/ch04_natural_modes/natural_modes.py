@@ -22,7 +22,7 @@ from bnlab.datasets import Dataset
 from bnlab.tables import table
 from bnlab.theory.modes import decay, effective_eigenvalues, log_decay, natural_modes, project
 
-NOISE_FLOOR = 1e-9  # of the largest |v_k(0)|: below it rounding and the error of W_o show
+NOISE_FLOOR = 1e-9  # of the largest |v_k| so far: below it rounding and the error of W_o show
 FEWEST_POINTS = 5  # of a line through ln|v_k|
 
 
@@ -131,22 +131,25 @@ def trajectories(problem: LinearProblem, trained: dict[float, Tensor]) -> pd.Dat
 def fits(problem: LinearProblem, trained: dict[float, Tensor]) -> pd.DataFrame:
     """Straight line through ln|v_k(n)| for each mode, up to the noise floor, beside ln|1 - mu lambda_k|.
 
-    Slope and R^2 are nan for a mode with fewer than five points: gone in a step or two, or never above the floor.
-    ``remaining`` is |v_k| at the end over the beginning.
+    Slope and R^2 are nan for a mode with fewer than five points: gone in a step or two, or never above the floor. Above
+    the bound a line ends where the growth of another mode drowns it, or where float64 ends. ``remaining`` is |v_k| at
+    the end over the beginning, inf past float64.
     """
     rows = []
     for rate, errors in trained.items():
         mu = rate / problem.modes.eigenvalues[-1].item()
         V = project(problem.modes, errors).abs().cpu().numpy()  # (steps + 1, K)
         theory = log_decay(problem.modes.eigenvalues, mu).tolist()
+        floor, finite = NOISE_FLOOR * np.maximum.accumulate(V.max(1)), np.isfinite(V).all(1)  # (steps + 1,)
         for k, eigenvalue in enumerate(problem.modes.eigenvalues.tolist()):
-            below = V[:, k] < NOISE_FLOOR * V[0].max()
+            below = ~finite | (V[:, k] < floor)
             points = int(below.argmax()) if below.any() else len(below)
+            remaining = V[-1, k] / V[0, k] if finite[-1] else np.inf
             slope, r_squared = np.nan, np.nan
             if points >= FEWEST_POINTS:
                 line = scipy.stats.linregress(np.arange(points), np.log(V[:points, k]))
                 slope, r_squared = line.slope, line.rvalue**2
-            rows.append((rate, k, eigenvalue, mu * eigenvalue, points, slope, theory[k], r_squared, V[-1, k] / V[0, k]))
+            rows.append((rate, k, eigenvalue, mu * eigenvalue, points, slope, theory[k], r_squared, remaining))
     units = {"rate": "mu lambda_max", "mode": "index", "eigenvalue": "power", "mu_lambda": "1", "points": "steps"}
     return table(rows, units | {"slope": "1 / step", "theory": "1 / step", "r_squared": "1", "remaining": "1"})
 
