@@ -59,6 +59,41 @@ def test_parts_leave_out_what_has_no_runs(digits):
         channel_norms.parts(digits, **given | {"first_seeds": 0}, epochs=0, device="cpu")
 
 
+GIVEN = dict(first_rates=[0.1], first_seeds=1, sensitivity_seeds=0, arm_rates=[0.1], arm_epochs=1, arm_seeds=1,
+             stability_rates=[0.1], stability_steps=1, stability_seeds=1, rates=[0.1], epochs=1, seeds=1, seed=0,
+             device="cpu")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"rates": [5.0, 5.0]}, r"rates = \[5.0, 5.0\] holds a value twice"),
+        ({"rates": []}, r"rates = \[\] must be a list of at least one value"),
+        ({"first_rates": [0.1, -1.0]}, "first_rates: -1.0 is not a finite number above 0"),
+        ({"arm_rates": [0.1, 0.1]}, r"arm_rates = \[0.1, 0.1\] holds a value twice"),
+        ({"stability_rates": [0.1, 0.3]}, r"stability_rates = \[0.1, 0.3\] must be a grid in factors of 2"),
+        ({"stability_rates": [0.2, 0.1]}, "must be a grid in factors of 2, from low to high"),
+        ({"arm_epochs": 0}, "arm_epochs: 0 is not a whole number of at least 1"),
+        ({"stability_steps": 0}, "stability_steps: 0 is not"),
+        ({"epochs": -1}, "epochs: -1 is not"),
+    ],
+)
+def test_a_recording_refuses_before_its_first_part(digits, change, words):
+    assert "long_runs" in channel_norms.parts(digits, **GIVEN)
+    with pytest.raises(ValueError, match=words) as error:
+        channel_norms.parts(digits, **GIVEN | change)
+    assert "\n" not in str(error.value)
+
+
+def test_rates_of_runs_that_are_left_out_are_not_asked_for(digits):
+    assert "long_runs" not in channel_norms.parts(digits, **GIVEN | {"epochs": 0, "rates": []})
+
+
+def test_a_recording_needs_the_images_of_a_mini_batch(digits):
+    with pytest.raises(ValueError, match="dataset: 64 images are more than the 63 that digits"):
+        channel_norms.parts(digits.subset(train=63), **GIVEN)
+
+
 def test_the_quick_tables_have_the_columns_of_the_recorded_ones(quick):
     assert list(quick) == ["first_steps", "long_runs", "arms", "stability"]
     assert quick["first_steps"].groupby("norm")["step"].apply(list).to_dict() == {

@@ -122,6 +122,39 @@ def test_long_parts_can_be_left_out(digits):
         minimum_disturbance.parts(digits, frontier_steps=0, epochs=0, **(arguments | {"seeds": 0}))
 
 
+GIVEN = dict(probe_size=12, first_epochs=1, first_seeds=1, ratio_batch_sizes=[8], ratio_steps=1, ratio_seeds=1,
+             methods=["none"], rates=[0.1], noises=[10.0], fc=["frozen"], frontier_steps=1, epochs=1, seeds=1,
+             tuning_seeds=1, batch_size=50, seed=0, device="cpu")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"methods": ["none", "none"]}, r"methods = \['none', 'none'\] holds a value twice"),
+        ({"rates": [5.0, 5.0]}, r"rates = \[5.0, 5.0\] holds a value twice"),
+        ({"rates": [0.0]}, "rates: 0.0 is not a finite number above 0"),
+        ({"noises": [10.0, 10.0]}, "noises = .* holds a value twice"),
+        ({"noises": [-1.0]}, "noises = .* must be above 0"),
+        ({"fc": ["thawed"]}, "fc: 'thawed' is not one of 'frozen', 'trained'"),
+        ({"fc": []}, r"fc = \[\] must be a list of at least one value"),
+        ({"first_epochs": 0}, "first_epochs: 0 is not a whole number of at least 1"),
+        ({"ratio_steps": 0}, "ratio_steps: 0 is not"),
+        ({"frontier_steps": -1}, "frontier_steps: -1 is not"),
+        ({"epochs": -1}, "epochs: -1 is not"),
+        ({"probe_size": 151}, "probe_size: 151 images are more than the 150 that digits"),
+        ({"batch_size": 151}, "batch_size: 151 images are more"),
+        ({"ratio_batch_sizes": [8, 151]}, "ratio_batch_sizes: 151 images are more"),
+        ({"ratio_batch_sizes": [8, 8]}, "ratio_batch_sizes = .* holds a value twice"),
+        ({"batch_size": 0}, "batch_size: 0 is not"),
+    ],
+)
+def test_a_recording_refuses_before_its_first_part(digits, change, words):
+    assert "frontier" in minimum_disturbance.parts(digits, **GIVEN)
+    with pytest.raises(ValueError, match=words) as error:
+        minimum_disturbance.parts(digits, **GIVEN | change)
+    assert "\n" not in str(error.value)
+
+
 def test_methods_are_entries_of_the_registry():
     assert set(noise_sensitivity.METHODS) <= set(NORMS)
     assert recording.EXPERIMENTS["07"] == "ch07_minimum_disturbance.arrangements"

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 
+from bnlab import checks
 from bnlab.datasets import Dataset
 from bnlab.measures.probes import LeNetProbe, SplitError, probe_images
+from bnlab.sweeps.limits import enough_images, rates_of_a_sweep
 from bnlab.sweeps.points import DEFAULTS, Setting, epochs_to_steps, run_points
 from bnlab.sweeps.sweep import grid, seeds_from
 
@@ -104,8 +107,21 @@ def parts(
         seed: the first seed.
         device: where the data lie already.
         folder: keeps finished runs, so that a killed recording goes on.
+
+    Raises:
+        ValueError: a rate that is not positive or is there twice, a grid of survival that does not double, no epochs or
+            steps, or fewer images than a mini-batch has; before anything runs.
     """
     del device
+    lists = {"first_rates": first_rates, "arm_rates": arm_rates, "stability_rates": stability_rates}
+    for name, values in (lists | ({"rates": rates} if epochs else {})).items():
+        rates_of_a_sweep(name, values)
+    if any(high != 2 * low for low, high in pairwise(stability_rates)):
+        raise ValueError(f"stability_rates = {stability_rates!r} must be a grid in factors of 2, from low to high")
+    checks.whole("arm_epochs", arm_epochs)
+    checks.whole("stability_steps", stability_steps)
+    checks.whole("epochs", epochs, least=0)
+    enough_images(dataset, RATED_AT)
     some = partial(seeds_from, seed)
     made = {
         "first_steps": partial(first_steps, dataset, NETWORKS, first_rates, some(first_seeds)),

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from bnlab import checks
 from bnlab.chapters.ch07_minimum_disturbance import noise_sensitivity, update_noise
 from bnlab.datasets import Dataset
 from bnlab.layers.nlms import NlmsConv2d, nlms_gradient, patch_power
@@ -25,6 +26,7 @@ from bnlab.measures.gradients import local_errors, weight_gradient_from_signals
 from bnlab.measures.probes import using_batch_statistics
 from bnlab.models.lenet import LeNet
 from bnlab.randomness import generator
+from bnlab.sweeps.limits import distinct, enough_images, rates_of_a_sweep
 from bnlab.sweeps.points import Setting, epochs_to_steps, run_points
 from bnlab.sweeps.sweep import grid, refuse_failures, seeds_from
 from bnlab.tables import table
@@ -88,8 +90,25 @@ def parts(
         seed: the first seed.
         device: where the data lie already.
         folder: keeps finished runs, so that a killed recording goes on.
+
+    Raises:
+        ValueError: a method, rate, noise or treatment of fc that is unknown, impossible or there twice, no epochs or
+            steps, or fewer images than one of the sizes; before anything runs.
     """
     del device
+    rates_of_a_sweep("rates", rates)
+    lists = {"methods": methods, "noises": noises, "ratio_batch_sizes": ratio_batch_sizes, "fc": fc}
+    for name, values in lists.items():
+        distinct(name, values)
+    for word in fc:
+        checks.choice("fc", word, noise_sensitivity.FC)
+    for name, value in (("first_epochs", first_epochs), ("ratio_steps", ratio_steps)):
+        checks.whole(name, value)
+    for name, value in (("frontier_steps", frontier_steps), ("epochs", epochs)):
+        checks.whole(name, value, least=0)
+    sizes = {"probe_size": probe_size, "ratio_batch_sizes": max(ratio_batch_sizes), "batch_size": batch_size}
+    for name, size in {"dataset": BATCH_SIZE, **sizes}.items():
+        enough_images(dataset, checks.whole(name, size), name)
     first = cache(partial(follow, dataset, seeds_from(seed, first_seeds), first_epochs, probe_size, folder))
     grid_of_noise = noise_sensitivity.Grid(
         methods=tuple(methods), rates=tuple(rates), noises=tuple(noises), seeds=tuple(seeds_from(seed, seeds)),
