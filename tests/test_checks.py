@@ -8,8 +8,19 @@ import torch
 
 from bnlab import checks
 
-NUMBERS = [1, 1.5, np.float32(1.5), np.float16(1.5), np.float64(1.5), np.int64(1), Fraction(3, 2)]
-NO_NUMBERS = [True, np.True_, "1", None, 1j, float("nan"), float("-inf"), np.float16("inf"), 10**400, torch.tensor(1.0)]
+NUMBERS = [1, 1.5, np.float32(1.5), np.float16(1.5), np.float64(1.5), np.int64(1), Fraction(3, 2), torch.tensor(1.0)]
+NO_NUMBERS = [
+    True,
+    np.True_,
+    "1",
+    None,
+    1j,
+    float("nan"),
+    float("-inf"),
+    np.float16("inf"),
+    10**400,
+    torch.tensor([1.0]),
+]
 
 
 @pytest.mark.parametrize("value", NUMBERS, ids=repr)

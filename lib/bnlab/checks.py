@@ -1,7 +1,8 @@
 """What public functions ask of their arguments, and the one line with which they refuse anything else.
 
-A number is a real one of Python's or of NumPy's; a truth value is none. A tensor is real, floating-point, not empty and
-finite; what computes in the dtype it is given asks for float32 or float64, because half precision overflows at 65504.
+A number is a real one of Python's, of NumPy's or of a tensor without dimensions; a truth value is none. A tensor is
+real, floating-point, not empty and finite; what computes in the dtype it is given asks for float32 or float64, because
+half precision overflows at 65504.
 
 >>> number("rate", 0, above=0)
 Traceback (most recent call last):
@@ -23,7 +24,9 @@ WIDE = (torch.float32, torch.float64)
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a real, finite number: Python's or NumPy's, and no truth value."""
+    """Whether a value is a real, finite number: Python's, NumPy's or a tensor's of no dimension, and no truth value."""
+    if isinstance(value, Tensor) and value.ndim == 0:
+        value = value.item()
     if not isinstance(value, Real) or isinstance(value, bool):
         return False
     try:

@@ -7,10 +7,10 @@ from torch.nn import functional
 from bnlab import datasets
 from bnlab.chapters.ch07_minimum_disturbance import arrangements as minimum_disturbance
 from bnlab.chapters.ch07_minimum_disturbance import nlms_basics, noise_sensitivity
-from bnlab.commands import record as recording
 from bnlab.measures.gradients import local_errors
 from bnlab.models.norms import NORMS
 from bnlab.randomness import generator
+from bnlab.records import experiments
 from bnlab.sweeps.points import build_lenet
 
 
@@ -157,7 +157,7 @@ def test_a_recording_refuses_before_its_first_part(digits, change, words):
 
 def test_methods_are_entries_of_the_registry():
     assert set(noise_sensitivity.METHODS) <= set(NORMS)
-    assert recording.EXPERIMENTS["07"] == "ch07_minimum_disturbance.arrangements"
+    assert experiments.EXPERIMENTS["07"] == "ch07_minimum_disturbance.arrangements"
 
 
 def test_nlms_does_not_see_the_unit_of_the_input():
