@@ -240,7 +240,7 @@ def test_bad_points_are_refused_before_anything_trains(point, words, setting, mo
 
 
 def test_numbers_of_numpy_are_numbers_of_a_point():
-    point = complete({"seed": np.int64(3), "learning_rate": np.float32(0.5), "batch_size": 32.0})
+    point = complete({"seed": np.int64(3), "learning_rate": np.float32(0.5), "batch_size": np.int32(32)})
     assert (point["seed"], point["learning_rate"], point["batch_size"]) == (3, 0.5, 32)
     assert [type(point[name]) for name in ("seed", "learning_rate", "batch_size")] == [int, float, int]
 

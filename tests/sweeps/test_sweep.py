@@ -17,7 +17,7 @@ import pytest
 from bnlab.records import keys
 from bnlab.records.arithmetic import Arithmetic
 from bnlab.records.content import ContentError
-from bnlab.sweeps import executors
+from bnlab.sweeps import executors, failures
 from bnlab.sweeps import sweep as sweeps
 
 
@@ -181,11 +181,11 @@ def test_a_column_named_like_the_sweeps_own_is_refused_at_the_first_result(name,
 
 def test_failures_are_refused_where_there_may_be_no_holes(threads):
     found = sweeps.sweep(sweeps.grid(x=[1, 2, 3], y=["a"]), fails_at_two, executor=threads, progress=False)
-    with pytest.raises(sweeps.FailedRunsError) as error:
-        sweeps.refuse_failures(found)
+    with pytest.raises(failures.FailedRunsError) as error:
+        failures.refuse_failures(found)
     assert str(error.value).startswith("1 of the runs failed: (x = 2, y = a); the first failed: cannot allocate 9 GiB.")
     whole = found[found["status"] == "ok"]
-    assert sweeps.refuse_failures(whole) is whole
+    assert failures.refuse_failures(whole) is whole
 
 
 def test_a_sample_runs_few_points_and_keeps_nothing(threads):

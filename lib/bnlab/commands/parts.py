@@ -14,7 +14,7 @@ from bnlab.commands.presets import RecordingError
 from bnlab.records.files import write_atomically
 from bnlab.records.keys import Sources
 from bnlab.records.packing import pack
-from bnlab.sweeps.sweep import FailedRunsError, refuse_failures
+from bnlab.sweeps.failures import FailedRunsError, refuse_failures
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from bnlab.records.packing import RecordedError, pack
+from bnlab.sweeps.failures import SweepError
 from bnlab.sweeps.stopping import begin_worker
 
 MOST_AT_ONCE = 64  # points in one batched computation; after each so many, results are kept
@@ -18,10 +19,6 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", 
 
 Tasks = list[tuple[str, dict]]  # the name under which a point is kept, and the point
 Made = Iterator[tuple[str, bytes | str]]  # that name, and a packed table or the reason of a failure
-
-
-class SweepError(ValueError):
-    """A grid that cannot be swept. Its text is one clear line."""
 
 
 def one_by_one(waiting: Tasks, run: Callable, executor: Executor | None) -> Made:

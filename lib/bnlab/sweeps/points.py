@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
-from numbers import Real
 from pathlib import Path
 
 import pandas as pd
 import torch
 
+from bnlab.checks import is_number, is_whole
 from bnlab.datasets import Dataset
 from bnlab.measures.preconditioning import GROUPS, ModePreconditioner, matching_factors
 from bnlab.measures.probes import PROBE_IMAGES, activations, input_autocorrelation, probe_images
@@ -156,8 +156,7 @@ def checked(name: str, value: object) -> int | float:
         ValueError: no number, not finite, out of range, or not whole where it must be.
     """
     kind, limit = ("whole" if name in WHOLE else "finite"), NUMBERS.get(name, "")
-    usable = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-    usable = usable and (name not in WHOLE or value == int(value)) and value >= (0 if limit else -math.inf)
+    usable = (is_whole if name in WHOLE else is_number)(value) and value >= (0 if limit else -math.inf)
     if not usable or (limit == " above 0" and value == 0):
         raise ValueError(f"{name} = {value!r} must be a {kind} number{limit}")
     return int(value) if name in WHOLE else float(value)

@@ -7,32 +7,28 @@ beats both threads and batching many networks into one call.
 """
 
 import itertools
-import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
 
 import pandas as pd
 
+from bnlab.checks import is_number
 from bnlab.records import keys
 from bnlab.records.arithmetic import Arithmetic
 from bnlab.records.content import ContentError, content
 from bnlab.records.files import write_atomically
 from bnlab.records.packing import unpack
-from bnlab.sweeps.executors import SweepError, in_batches, one_by_one
+from bnlab.sweeps.executors import in_batches, one_by_one
+from bnlab.sweeps.failures import SweepError
 from bnlab.sweeps.progress import Progress
 from bnlab.sweeps.stopping import stopping
 
 Point = dict[str, object]
 Run = Callable[[Point], pd.DataFrame]
-
-
-class FailedRunsError(SweepError):
-    """Runs of a sweep failed whose result must have no holes. Its text is one line that names the points."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +57,7 @@ def grid(**values: Sequence) -> list[Point]:
         if len(set(choices)) < len(choices):
             raise SweepError(f"{name} = {choices!r} holds a value twice.")
         for choice in choices:
-            number = isinstance(choice, Real) and not isinstance(choice, bool)
-            if name.endswith("rate") and not (number and 0 < choice < math.inf):
+            if name.endswith("rate") and not (is_number(choice) and choice > 0):
                 raise SweepError(f"{name} = {choice!r} must be a finite number above 0.")
     return [dict(zip(values, combination, strict=True)) for combination in itertools.product(*values.values())]
 
@@ -134,24 +129,6 @@ def sweep(
             results[name] = made
             tell.done(failed=isinstance(made, str))
     return pd.concat([_rows(point, results[name]) for name, point in tasks], ignore_index=True)
-
-
-def refuse_failures(table: pd.DataFrame) -> pd.DataFrame:
-    """Give a sweep's table back if every run of it is there.
-
-    Raises:
-        FailedRunsError: one line with the points that failed, and why the first did.
-    """
-    failed = table[table["status"] != "ok"]
-    if failed.empty:
-        return table
-    points = failed.iloc[:5, : list(table.columns).index("status")].to_dict("records")
-    told = ["(" + ", ".join(f"{name} = {value}" for name, value in point.items()) + ")" for point in points]
-    more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
-    raise FailedRunsError(
-        f"{len(failed)} of the runs failed: {', '.join(told)}{more}; the first {failed['status'].iloc[0]}. "
-        "What was finished is kept: run it again once the cause is mended."
-    )
 
 
 @dataclass(frozen=True)

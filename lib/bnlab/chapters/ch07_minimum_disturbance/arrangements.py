@@ -26,9 +26,10 @@ from bnlab.measures.gradients import local_errors, weight_gradient_from_signals
 from bnlab.measures.probes import using_batch_statistics
 from bnlab.models.lenet import LeNet
 from bnlab.randomness import generator
+from bnlab.sweeps.failures import refuse_failures
 from bnlab.sweeps.limits import distinct, enough_images, rates_of_a_sweep
 from bnlab.sweeps.points import Setting, epochs_to_steps, run_points
-from bnlab.sweeps.sweep import grid, refuse_failures, seeds_from
+from bnlab.sweeps.sweep import grid, seeds_from
 from bnlab.tables import table
 
 # Figure 9, and its caption's letters; the second is the common placement, section 4.3 normalises conv2 alone.

@@ -24,8 +24,9 @@ from bnlab.layers.nlms import NlmsConv2d
 from bnlab.measures.probes import SplitError
 from bnlab.models.lenet import LeNet
 from bnlab.randomness import generator
+from bnlab.sweeps.failures import refuse_failures
 from bnlab.sweeps.points import OTHERS, Setting, build_lenet, checked, epochs_to_steps, sweep_on
-from bnlab.sweeps.sweep import grid, refuse_failures
+from bnlab.sweeps.sweep import grid
 from bnlab.training.train import Job, train_job
 
 # Norm of conv2 -> the sum of squares that its update divides by, for a patch of unit power. A rate r means r times that
