@@ -105,3 +105,33 @@ def test_a_tensor_that_will_not_do_is_refused_in_one_line(value, line):
     with pytest.raises(ValueError, match=line) as refusal:
         checks.tensor("x", value, "(B, K)", 2)
     assert "\n" not in str(refusal.value)
+
+
+def test_arrays_of_real_numbers():
+    for values in ([1, 2], 1.5, np.ones((2, 2), np.float16), torch.ones(3)):
+        found = checks.array("x", values)
+        assert found.dtype == np.float64
+        np.testing.assert_array_equal(found, np.asarray(values, dtype=np.float64))
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ([1j], "x: complex128 is no array of real numbers"),
+        (["1"], "x: <U1 is no array of real numbers"),
+        ([True], "x: bool is no array of real numbers"),
+        ([1.0, float("nan")], "x: nan is not finite"),
+    ],
+)
+def test_arrays_of_anything_else(values, line):
+    with pytest.raises(ValueError, match=rf"^{line}$"):
+        checks.array("x", values)
+
+
+def test_matrices_are_square_and_tensors_alike():
+    assert checks.square("R", torch.eye(2)).shape == (2, 2)
+    with pytest.raises(ValueError, match=r"^R: shape \(2, 3\) is not \(K, K\)$"):
+        checks.square("R", torch.ones(2, 3))
+    checks.alike(a=torch.ones(1), b=torch.ones(2))
+    with pytest.raises(ValueError, match=r"^a, b: a torch.float32 on cpu, b torch.float64 on cpu are not of one dtype"):
+        checks.alike(a=torch.ones(1), b=torch.ones(1).double())

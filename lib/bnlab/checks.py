@@ -16,7 +16,9 @@ import math
 from collections.abc import Sequence
 from numbers import Integral, Real
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 HALF = (torch.float16, torch.bfloat16)
@@ -79,6 +81,21 @@ def whole(name: str, value: Integral, least: int = 1, hint: str = "") -> int:
     return int(value)
 
 
+def array(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Give real, finite numbers as a float64 array of their shape.
+
+    Raises:
+        ValueError: complex numbers, text, truth values, or a number that is not finite.
+    """
+    found = np.asarray(values)
+    if found.dtype.kind not in "iuf":
+        raise ValueError(f"{name}: {found.dtype} is no array of real numbers")
+    found = found.astype(np.float64)
+    if not np.isfinite(found).all():
+        raise ValueError(f"{name}: {found[~np.isfinite(found)][0]} is not finite")
+    return found
+
+
 def square(name: str, value: Tensor) -> Tensor:
     """Give a finite square matrix (K, K) back.
 
@@ -120,6 +137,7 @@ def tensor(
     *,
     half: bool = False,
     finite: bool = True,
+    empty: bool = False,
 ) -> Tensor:
     """Give a tensor back that is real, floating-point, not empty, finite, and of as many dimensions as it must have.
 
@@ -130,6 +148,7 @@ def tensor(
         ndim: the numbers of dimensions that it may have; None for any.
         half: whether float16 and bfloat16 are taken as well: the caller widens them.
         finite: whether nan and inf are refused. A network that diverges is not an error of the caller's.
+        empty: whether it may be empty.
 
     Raises:
         ValueError: the first of these that it is not.
@@ -141,7 +160,7 @@ def tensor(
     if value.dtype not in WIDE + HALF:
         raise ValueError(f"{name}: {value.dtype} is no real floating-point dtype; convert it, as with {name}.float()")
     allowed = (ndim,) if isinstance(ndim, int) else ndim
-    if (allowed is not None and value.ndim not in allowed) or value.numel() == 0:
+    if (allowed is not None and value.ndim not in allowed) or (value.numel() == 0 and not empty):
         right = shape or "(...)"
         raise ValueError(f"{name}: shape {tuple(value.shape)} is not {right} with at least one entry")
     if finite and not bool(torch.isfinite(value).all()):

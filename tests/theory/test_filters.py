@@ -211,3 +211,72 @@ def test_bad_input_is_named_in_one_line(call, words):
     with pytest.raises(ValueError, match=words) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+def test_dependent_inputs_in_single_precision():
+    """The third input is the sum of the others: counted as alive, rounding made weights off by 4."""
+    X = numbers(2, 500).float()
+    X = torch.cat([X, X.sum(0, keepdim=True)])
+    D = (torch.tensor([1.0, -2.0, 0.5]) @ X).float()
+    expected = np.linalg.lstsq(X.double().numpy().T, D.double().numpy(), rcond=1e-6)[0]
+    np.testing.assert_allclose(filters.wiener_solution(*filters.correlations(X, D)), expected, rtol=0, atol=1e-4)
+    step = filters.affine_projection(torch.zeros(3), X[:, :6], D[:6])
+    np.testing.assert_allclose(X[:, :6].double().mT @ step, D[:6], rtol=0, atol=1e-5)
+    assert step.abs().max() < 3
+
+
+def test_complex_integer_and_half_input_give_no_number():
+    """Complex products were not conjugated (1 + i gave 2i), integer weights stayed 0, halves overflow."""
+    X, D, W = numbers(3, 8), numbers(8, seed=1), numbers(3, seed=2)
+    R, P = filters.correlations(X, D)
+    calls = {
+        "correlations": (filters.correlations, X, D),
+        "wiener": (filters.wiener_solution, R, P),
+        "cost": (filters.cost, W, X, D),
+        "descent": (lambda R, P, W: filters.gradient_descent_trajectory(R, P, W, 0.1, 2), R, P, W),
+        "lms_step": (lambda W, x, d: filters.lms_step(W, x, d, 0.1), W, X[:, 0], D[0]),
+        "nlms_step": (filters.nlms_step, W, X[:, 0], D[0]),
+        "lms": (lambda W, X, D: filters.lms_trajectory(W, X, D, 0.1), W, X.T, D),
+        "affine": (filters.affine_projection, W, X, D),
+        "limit": (filters.mean_square_limit, X),
+    }
+    for name, (call, *arguments) in calls.items():
+        for dtype in (torch.complex128, torch.int64, torch.bool, torch.float16, torch.bfloat16):
+            with pytest.raises(ValueError, match=rf"{dtype} (is no real floating-point dtype|overflows at half)"):
+                call(*(argument.to(dtype) for argument in arguments))
+        for place, argument in enumerate(arguments):
+            if name in ("lms_step", "nlms_step") and place == 0:
+                continue  # weights that have diverged
+            spoilt = [*arguments]
+            spoilt[place] = argument * torch.nan
+            with pytest.raises(ValueError, match="not all entries are finite"):
+                call(*spoilt)
+
+
+X, D = torch.ones(4, 5), torch.ones(5)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: filters.cost(torch.ones(8), X, D), r"W: shape \(8,\) does not fit 4 inputs and 1 outputs"),
+        (lambda: filters.cost(torch.ones(4, 2), X, D), r"W: shape \(4, 2\) does not fit 4 inputs and 1 outputs"),
+        (lambda: filters.cost(torch.ones(4), X, torch.ones(2, 5)), r"W: shape \(4,\) does not fit"),
+        (lambda: filters.cost(torch.ones(4).double(), X, D), "are not of one dtype"),
+        (lambda: filters.lms_step(torch.ones(3, 4), torch.ones(3, 4), torch.ones(3, 1), 0.1), r"d: shape \(3, 1\)"),
+        (lambda: filters.lms_step(torch.ones(4), torch.ones(4), torch.ones(3), 0.1), r"d: shape \(3,\) is not \(\)"),
+        (lambda: filters.lms_step(torch.ones(4), torch.ones(1), 1.0, 0.1), "do not both end in the same K"),
+        (lambda: filters.lms_step(torch.ones(2, 4), torch.ones(3, 4), 1.0, 0.1), "do not fit each other"),
+        (lambda: filters.nlms_step(torch.ones(4), torch.ones(4), 1.0, epsilon=-1.0), r"epsilon: -1\.0"),
+        (lambda: filters.nlms_step(torch.ones(4), torch.ones(4), 1.0, mu=torch.inf), "mu: inf"),
+        (lambda: filters.wiener_solution(torch.eye(4), torch.ones(4), 2.0), r"tolerance: 2\.0"),
+    ],
+)
+def test_what_broadcasts_by_accident_is_refused(call, words):
+    with pytest.raises(ValueError, match=words) as error:
+        call()
+    assert "\n" not in str(error.value)
+
+
+def test_cost_takes_weights_as_a_column():
+    assert filters.cost(torch.ones(4, 1), X, D) == filters.cost(torch.ones(4), X, D) == 0.5 * 9

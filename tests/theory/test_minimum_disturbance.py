@@ -107,13 +107,72 @@ def test_summed_steps_grow_past_the_largest_stable_rate_and_not_before(channels)
         (lambda: minimum_disturbance.constrained_minimum(draw(3), draw(3, 2), draw(3)), r"W \(3,\), X \(3, 2\)"),
         (lambda: minimum_disturbance.constrained_minimum(draw(2), draw(2, 3), draw(3)), "depend on each other"),
         (lambda: minimum_disturbance.feasible_neighbours(draw(2), draw(2, 3), 4, generator(0, "n")), "rank 2 leaves"),
-        (lambda: minimum_disturbance.smallest_step(draw(3), 1.0, "l3"), "norm = 'l3' is not one of l1, l2, linf"),
+        (lambda: minimum_disturbance.smallest_step(draw(3), 1.0, "l3"), "norm: 'l3' is not one of 'l1', 'l2', 'linf'"),
         (lambda: minimum_disturbance.smallest_step(draw(3) * 0, 1.0), "x: all zero"),
-        (lambda: minimum_disturbance.summed_step(draw(3), draw(3, 1), draw(1), 1.0, sign=0), "sign = 0"),
+        (lambda: minimum_disturbance.summed_step(draw(3), draw(3, 1), draw(1), 1.0, sign=0), "sign: 0"),
         (lambda: minimum_disturbance.normalised(draw(4, 2), 3), r"X: shape \(4, 2\) is not \(3 \* Z, M\)"),
     ],
 )
 def test_bad_input_is_named_in_one_line(call, words):
+    with pytest.raises(ValueError, match=words) as error:
+        call()
+    assert "\n" not in str(error.value)
+
+
+def test_columns_of_other_units_and_dependent_ones_in_single_precision():
+    W, X, D = draw(6, purpose="w"), draw(6, 3), draw(3, purpose="d")
+    units = torch.tensor([1e-9, 1.0, 1e9], dtype=torch.float64)
+    expected = minimum_disturbance.constrained_minimum(W, X, D)[0]
+    torch.testing.assert_close(minimum_disturbance.constrained_minimum(W, X * units, D * units)[0], expected)
+    single = X.float()
+    dependent = torch.cat([single, single.sum(1, keepdim=True)], 1)  # rounded to float32
+    with pytest.raises(ValueError, match="depend on each other"):
+        minimum_disturbance.constrained_minimum(W.float(), dependent, torch.ones(4))
+    four = torch.cat([dependent, dependent[:, 3:]], 1)[:4]  # rank 3 of 4
+    found = minimum_disturbance.feasible_neighbours(W[:4].float(), four, 20, generator(0, "n"))
+    assert (found @ four - W[:4].float() @ four).abs().max() < 1e-5
+    assert (found - W[:4].float()).norm(dim=1).min() > 1e-3
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("scale", [1e-25, 1e-15, 1e15, 1e25])
+def test_patches_of_any_scale_are_divided_by_their_power(dtype, scale):
+    X = draw(6, 4)
+    expected = minimum_disturbance.normalised(X, 2) / scale
+    torch.testing.assert_close(
+        minimum_disturbance.normalised((X * scale).to(dtype), 2).double(), expected, rtol=1e-5, atol=0
+    )
+
+
+def test_the_largest_stable_rate_of_dependent_patches_in_single_precision():
+    X = draw(8, 3).repeat(1, 20)
+    limit = minimum_disturbance.largest_stable_rate(X)
+    assert minimum_disturbance.largest_stable_rate(X.float()) == pytest.approx(limit, rel=1e-4)
+
+
+W, X = torch.ones(2), torch.ones(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: minimum_disturbance.summed_step(W, X, torch.ones(1), 1.0), r"W \(2,\), X \(2, 3\), E \(1,\)"),
+        (lambda: minimum_disturbance.summed_step(W[:1], X, torch.ones(3), 1.0), r"W \(1,\)"),
+        (lambda: minimum_disturbance.summed_step(W, X, torch.ones(3).long(), 1.0), "E: torch.int64"),
+        (lambda: minimum_disturbance.summed_step(W, X, torch.ones(3), torch.nan), "mu: nan"),
+        (lambda: minimum_disturbance.normalised(X * torch.nan), "X: not all entries"),
+        (lambda: minimum_disturbance.normalised(X.half()), "X: torch.float16 overflows"),
+        (lambda: minimum_disturbance.normalised(X, 2.0), r"channels: 2\.0"),
+        (lambda: minimum_disturbance.largest_stable_rate(0 * X), "X: all zero"),
+        (lambda: minimum_disturbance.smallest_step(W * torch.inf, 1.0), "x: not all entries"),
+        (lambda: minimum_disturbance.smallest_step(W, torch.nan), "error: nan"),
+        (lambda: minimum_disturbance.smallest_step(X, 1.0), r"x: shape \(2, 3\) is not \(K,\)"),
+        (lambda: minimum_disturbance.feasible_neighbours(W, X[:1], 3, generator(0, "n")), r"X: shape \(1, 3\)"),
+        (lambda: minimum_disturbance.feasible_neighbours(W, X, 0, generator(0, "n")), "count: 0"),
+        (lambda: minimum_disturbance.constrained_minimum(W.cfloat(), X, torch.ones(3)), "W: torch.complex64"),
+    ],
+)
+def test_more_bad_input_is_named_in_one_line(call, words):
     with pytest.raises(ValueError, match=words) as error:
         call()
     assert "\n" not in str(error.value)

@@ -168,9 +168,64 @@ def test_dead_channels():
     assert modes.effective_eigenvalues(R).dead_modes == 18
 
 
+def test_single_precision_has_its_own_rounding():
+    """Rank 3 of 6 in float32: what rounding leaves of the other three is no mode, and no negative eigenvalue."""
+    X = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    R = X @ X.T
+    assert torch.linalg.eigvalsh(R.double())[0] < 0
+    spectrum = modes.effective_eigenvalues(R)
+    assert spectrum.dead_modes == 3
+    exact = modes.effective_eigenvalues(X.double() @ X.double().T)
+    assert spectrum.condition_number == pytest.approx(exact.condition_number, rel=1e-5)
+    assert modes.stability_bound(R) == pytest.approx(modes.stability_bound(X.double() @ X.double().T), rel=1e-6)
+    assert modes.stability_bound(torch.tensor([-6e-8, 1.0])) == 2
+    with pytest.raises(ValueError, match="eigenvalue -6e-08 is negative"):
+        modes.stability_bound(torch.tensor([-6e-8, 1.0], dtype=torch.float64))
+    assert modes.slowest_mode(torch.tensor([-6e-8, 0.5, 1.0]), 0.1) == 1
+    assert modes.effective_eigenvalues(torch.tensor([1e-9, 1.0]).double(), 1e-12).dead_modes == 0
+
+
+TAKES_R = {
+    "natural_modes": modes.natural_modes,
+    "stability_bound": modes.stability_bound,
+    "mean_square_bound": modes.mean_square_bound,
+    "crossover_rate": modes.crossover_rate,
+    "best_rate": modes.best_rate,
+    "effective_eigenvalues": modes.effective_eigenvalues,
+    "slowest_mode": lambda R: modes.slowest_mode(R, 0.1),
+    "dead_channels": lambda R: modes.dead_channels(R, 2),
+}
+
+
+@pytest.mark.parametrize("name", set(TAKES_R) - {"natural_modes"})
+def test_no_answer_for_what_is_no_autocorrelation(name):
+    """A NaN eigenvalue once had condition number 1, and a negative trace an infinite bound."""
+    call = TAKES_R[name]
+    with pytest.raises(ValueError, match="no autocorrelation matrix"):
+        call(torch.diag(torch.tensor([-3.0, 1.0])))
+    for spectrum in ([torch.nan, 1.0], [torch.inf, 1.0]):
+        with pytest.raises(ValueError, match="R: not all entries are finite"):
+            call(torch.diag(torch.tensor(spectrum)))
+        if name != "dead_channels":
+            with pytest.raises(ValueError, match="R: not all entries are finite"):
+                call(torch.tensor(spectrum))
+            with pytest.raises(ValueError, match="no autocorrelation matrix"):
+                call(torch.tensor([-3.0, 1.0]))
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
+        (lambda: modes.slowest_mode(torch.zeros(2), 0.1), "eigenvalues: all are 0"),
+        (lambda: modes.decay(SPECTRUM, torch.nan, 1), "mu: nan"),
+        (lambda: modes.decay(SPECTRUM, 1.0, True), "n: True"),
+        (lambda: modes.decay(SPECTRUM, 1.0, torch.tensor([0, -1])), "n: tensor"),
+        (lambda: modes.decay(SPECTRUM, 1.0, torch.tensor([0.5])), "n: tensor"),
+        (lambda: modes.log_decay(SPECTRUM * torch.nan, 1.0), "R: not all"),
+        (lambda: modes.time_constants(SPECTRUM.cfloat(), 1.0), "R: torch.complex64"),
+        (lambda: modes.stability_bound(SPECTRUM, positions=2.0), r"positions: 2\.0"),
+        (lambda: modes.effective_eigenvalues(SPECTRUM, 1.0), r"tolerance: 1\.0"),
+        (lambda: modes.project(modes.natural_modes(torch.eye(2)), torch.ones(2).long()), "errors: torch.int64"),
         (lambda: modes.natural_modes(torch.zeros(2, 3)), r"R: shape \(2, 3\) is not \(K, K\)"),
         (lambda: modes.natural_modes(torch.tensor([[1.0, 2.0], [0.0, 1.0]])), "R: not symmetric"),
         (lambda: modes.natural_modes(torch.tensor([[torch.nan]])), "R: not all entries are finite"),

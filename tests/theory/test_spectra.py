@@ -164,6 +164,12 @@ def test_float32_maps_are_correlated_in_float64():
     assert spectra.cross_correlation(x, x[:, :1, 1:-1, 1:-1], 3).dtype == torch.float64
 
 
+def test_half_precision_maps_do_not_overflow():
+    x = (1000 * maps(4, 2, 8, 8)).half()
+    torch.testing.assert_close(spectra.autocorrelation(x, 3), spectra.autocorrelation(x.double(), 3))
+    assert spectra.autocorrelation(x, 3).max() > 65504
+
+
 def test_a_dead_channel_leaves_zero_rows():
     x = maps(4, 3, 9, 9)
     x[:, 1] = 0
@@ -181,6 +187,13 @@ def test_a_dead_channel_leaves_zero_rows():
         (lambda: spectra.autocorrelation([maps(1, 1, 5, 5), maps(1, 2, 5, 5)], 3), "a batch of shape .* follows"),
         (lambda: spectra.autocorrelation(maps(1, 1, 2, 2), 3), "kernel_size"),
         (lambda: spectra.cross_correlation(maps(2, 1, 5, 5), maps(2, 1, 5, 5), 3), r"d: .* is not \(2, OC, 3, 3\)"),
+        (lambda: spectra.autocorrelation(maps(1, 1, 5, 5).long(), 3), "x: torch.int64 is no real"),
+        (lambda: spectra.autocorrelation(maps(1, 1, 5, 5).cfloat(), 3), "x: torch.complex64 is no real"),
+        (lambda: spectra.autocorrelation([maps(1, 1, 5, 5), maps(1, 1, 5, 5).long()], 3), "x: torch.int64 is no real"),
+        (lambda: spectra.autocorrelation(maps(1, 1, 5, 5) * torch.nan, 3), "x: not all entries are finite"),
+        (lambda: spectra.autocorrelation(maps(1, 1, 5, 5) * 1e200, 3), "x: .* or not all of their products"),
+        (lambda: spectra.cross_correlation(maps(2, 1, 5, 5), maps(2, 1, 3, 3).long(), 3), "d: torch.int64"),
+        (lambda: spectra.cross_correlation(maps(2, 1, 5, 5), maps(2, 1, 3, 3) * torch.inf, 3), "x, d: not all"),
         (lambda: spectra.cross_correlation(maps(0, 1, 5, 5), maps(0, 1, 3, 3), 3), "x: no image"),
     ],
 )

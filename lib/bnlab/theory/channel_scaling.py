@@ -14,6 +14,7 @@ import scipy.optimize
 import torch
 from torch import Tensor
 
+from bnlab import checks
 from bnlab.theory.modes import effective_eigenvalues, natural_modes
 
 
@@ -26,7 +27,7 @@ class BestGains:
 
 
 def blocks(R: Tensor, channels: int) -> Tensor:
-    """Blocks R_ij of R (..., K, K): (..., C, C, Z, Z), a view.
+    """Blocks R_ij of R (..., K, K) of any dtype: (..., C, C, Z, Z), a view.
 
     >>> blocks(torch.arange(16).reshape(4, 4), 2)[0, 1].tolist()
     [[2, 3], [6, 7]]
@@ -50,9 +51,10 @@ def scale_channels(R: Tensor, gains: Tensor) -> Tensor:
     [[1.0, 0.5], [0.5, 0.25]]
 
     Raises:
-        ValueError: if the rows of R do not divide into the gains.
+        ValueError: if the rows of R do not divide into the gains, or as `unit_power_gains`.
     """
-    pixels = _pixels(R.shape[-1], gains.shape[-1])
+    checks.tensor("gains", gains, "(..., C)")
+    pixels = _pixels(_matrices(R).shape[-1], gains.shape[-1] if gains.ndim else 0)
     D = gains.repeat_interleave(pixels, dim=-1)  # (..., K)
     return D.unsqueeze(-1) * R * D.unsqueeze(-2)
 
@@ -64,9 +66,10 @@ def unit_power_gains(R: Tensor, channels: int) -> Tensor:
     [0.5, 2.0]
 
     Raises:
-        ValueError: if a channel has no power.
+        ValueError: if a channel has no power, or R is not (..., K, K) of finite float32 or float64 numbers with K a
+            multiple of the channels.
     """
-    pixels = _pixels(R.shape[-1], channels)
+    pixels = _pixels(_matrices(R).shape[-1], channels)
     power = R.diagonal(dim1=-2, dim2=-1).unflatten(-1, (channels, pixels)).mean(-1)  # (..., C)
     if not (power > 0).all():
         raise ValueError("R: a channel has no power, so no gain gives it any")
@@ -85,8 +88,10 @@ def participation(eigenvectors: Tensor, channels: int) -> Tensor:
             [0.6400, 0.3600]])
 
     Raises:
-        ValueError: if the entries do not divide into the channels.
+        ValueError: if the entries do not divide into the channels, or are not finite float32 or float64 numbers.
     """
+    if checks.tensor("eigenvectors", eigenvectors, "(..., K, K)").ndim < 2:
+        raise ValueError(f"eigenvectors: shape {tuple(eigenvectors.shape)} is not (..., K, K)")
     pixels = _pixels(eigenvectors.shape[-2], channels)
     return eigenvectors.square().mT.unflatten(-1, (channels, pixels)).sum(-1)
 
@@ -100,7 +105,15 @@ def eigenvalue_bounds(eigenvalues: Tensor, gains: Tensor) -> tuple[Tensor, Tenso
 
     >>> [bound.tolist() for bound in eigenvalue_bounds(torch.tensor([1.0, 3.0]), torch.tensor([0.5, 2.0]))]
     [[0.25, 0.75], [4.0, 12.0]]
+
+    Raises:
+        ValueError: a negative eigenvalue, or entries that are not finite float32 or float64 numbers.
     """
+    checks.tensor("gains", gains, "(..., C)")
+    # Rounding makes the zeros of a singular R as negative as its dtype and size allow.
+    rounding = eigenvalues.shape[-1] * torch.finfo(checks.tensor("eigenvalues", eigenvalues, "(..., K)").dtype).eps
+    if (eigenvalues.amin(-1) < -rounding * eigenvalues.amax(-1).clamp(min=0)).any():
+        raise ValueError(f"eigenvalues: {eigenvalues.min().item():.3g} is negative, so R is not positive semidefinite")
     factors = gains.square()
     return eigenvalues * factors.amin(-1, keepdim=True), eigenvalues * factors.amax(-1, keepdim=True)
 
@@ -114,7 +127,11 @@ def coherence(R: Tensor, channels: int) -> Tensor:
     >>> coherence(torch.tensor([[4.0, 1.0], [1.0, 1.0]]), 2)
     tensor([[1.0000, 0.5000],
             [0.5000, 1.0000]])
+
+    Raises:
+        ValueError: as `unit_power_gains`, but for channels without power.
     """
+    _matrices(R)
     norms = blocks(R, channels).square().sum((-2, -1)).sqrt()  # (..., C, C)
     own = norms.diagonal(dim1=-2, dim2=-1)  # (..., C)
     scale = (own.unsqueeze(-1) * own.unsqueeze(-2)).sqrt()
@@ -130,9 +147,14 @@ def condition_slopes(R: Tensor, channels: int) -> Tensor:
 
     >>> condition_slopes(torch.diag(torch.tensor([0.1, 10.0])), 2).tolist()
     [-1.0, 1.0]
+
+    Raises:
+        ValueError: as `natural_modes`, or all modes are dead.
     """
     modes = natural_modes(R)
     smallest = effective_eigenvalues(modes.eigenvalues).dead_modes
+    if smallest == len(R):
+        raise ValueError("R: all zero, so no mode has a slope")
     shares = participation(modes.eigenvectors, channels)  # (K, C)
     return shares[-1] - shares[smallest]
 
@@ -146,10 +168,14 @@ def condition_floor(R: Tensor, channels: int) -> float:
 
     >>> round(condition_floor(torch.block_diag(torch.tensor([[1.0, 0.5], [0.5, 1.0]]), 10 * torch.eye(2)), 2), 6)
     3.0
+
+    Raises:
+        ValueError: as `unit_power_gains`, but for channels without power; R that is no single matrix.
     """
-    own = blocks(R.double(), channels)[range(channels), range(channels)]  # (C, Z, Z)
+    own = blocks(checks.square("R", R).double(), channels)[range(channels), range(channels)]  # (C, Z, Z)
     spectra = torch.linalg.eigvalsh(own)  # (C, Z)
-    kappas = torch.where(spectra[:, 0] > 0, spectra[:, -1] / spectra[:, 0], torch.inf)
+    rounding = spectra.shape[1] * torch.finfo(R.dtype).eps * spectra[:, -1]
+    kappas = torch.where(spectra[:, 0] > rounding, spectra[:, -1] / spectra[:, 0], torch.inf)
     return kappas.max().item()
 
 
@@ -166,7 +192,7 @@ def best_gains(R: Tensor, channels: int) -> BestGains:
     Raises:
         ValueError: if R is singular to float64 (a dead channel or mode: leave it out first).
     """
-    R = R.double().cpu()
+    R = checks.square("R", R).double().cpu()
     start = unit_power_gains(R, channels)
     if effective_eigenvalues(natural_modes(R).eigenvalues).dead_modes:
         raise ValueError("R: singular, so kappa is infinite for all gains: leave dead channels out")
@@ -185,7 +211,13 @@ def best_gains(R: Tensor, channels: int) -> BestGains:
     return BestGains((x - x.mean()).exp(), float(np.exp(found.fun)))
 
 
+def _matrices(R: Tensor) -> Tensor:
+    if checks.tensor("R", R, "(..., K, K)").ndim < 2 or R.shape[-1] != R.shape[-2]:
+        raise ValueError(f"R: shape {tuple(R.shape)} is not (..., K, K)")
+    return R
+
+
 def _pixels(rows: int, channels: int) -> int:
-    if channels < 1 or rows % channels:
+    if not checks.is_whole(channels) or channels < 1 or rows % channels:
         raise ValueError(f"channels: {channels} blocks do not make up {rows} rows of R")
     return rows // channels

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from numbers import Integral
 
 import numpy as np
 import torch
@@ -21,10 +20,14 @@ from numpy.typing import ArrayLike
 from scipy.special import digamma
 from torch import Tensor
 
+from bnlab import checks
+
 # svdvals is precise to a few eps of the LARGEST singular value: above this many eps of it, three digits at least are
 # right.
 _RESOLVED = 2**12
 
+
+SIDE, FACTORS = "the side of the matrices", "the number of factors"
 
 #: How entries of mean 0 and variance 1 are drawn, by name.
 ENTRIES: dict[str, Callable[[tuple[int, ...], torch.Generator], Tensor]] = {
@@ -50,13 +53,9 @@ def iid_matrices(
     Returns (count, N, N).  Drawn in float64 from a CPU generator, then moved: every device and dtype sees the same
     numbers.  Raises ValueError for sizes below 1, a variance that is not positive, or an unknown `entries`.
     """
-    _check_size("N", N, "the side of the matrices")
-    _check_size("count", count, "the number of matrices")
-    if entries not in ENTRIES:
-        raise ValueError(f"entries must be one of {', '.join(ENTRIES)}, got {entries!r}")
-    variance = 1 / N if variance is None else variance
-    if not (np.isfinite(variance) and variance > 0):
-        raise ValueError(f"variance must be positive and finite, got {variance!r}")
+    N, count = checks.whole("N", N, hint=SIDE), checks.whole("count", count)
+    checks.choice("entries", entries, tuple(ENTRIES))
+    variance = checks.number("variance", 1 / N if variance is None else variance, above=0)
     drawn = ENTRIES[entries]((count, N, N), generator)  # (count, N, N)
     return (variance**0.5 * drawn).to(device=device, dtype=dtype)
 
@@ -77,15 +76,14 @@ def sample_product_singular_values(
     scales: the M standard deviations sigma_i (default 1); the entries of X_i have variance sigma_i^2 / N.
     Returns (runs, N) of `dtype`, descending in each row.  These are singular values: their *squares*, divided by the
     product of the sigma_i^2, follow `fuss_catalan_density`.  Where the product has lost the small ones they come from
-    its inverse.  Raises ValueError for sizes below 1, scales that are not M positive numbers, an unknown `entries`, a
-    singular factor, or a condition number too large even so (above about 1e24 in float64).
+    its inverse.  Raises ValueError for sizes below 1, scales that are not M positive numbers, an unknown `entries` or
+    dtype, a singular factor, or a condition number too large even so (above about 1e24 in float64).
     """
-    _check_size("N", N, "the side of the matrices")
-    _check_size("M", M, "the number of factors")
-    _check_size("runs", runs, "the number of products")
-    scales = [1.0] * M if scales is None else list(scales)
-    if len(scales) != M or not all(np.isfinite(sigma) and sigma > 0 for sigma in scales):
-        raise ValueError(f"scales must be M={M} positive numbers (the sigma_i), got {scales!r}")
+    N, M, runs = checks.whole("N", N, hint=SIDE), checks.whole("M", M, hint=FACTORS), checks.whole("runs", runs)
+    _check_dtype(dtype)
+    scales = [checks.number("scales", sigma, above=0) for sigma in ([1.0] * M if scales is None else scales)]
+    if len(scales) != M:
+        raise ValueError(f"scales: {scales!r} are not {M}, a sigma_i for each factor")
     spectra = []
     for _ in range(runs):  # one run at a time: N = 4000 takes 128 MB a matrix
         factors = [
@@ -158,13 +156,11 @@ def log_extreme_singular_values(
     Returns two tensors (runs, len(depths)); ln s_min is -inf from a singular factor on (Rademacher entries, small N).
     Raises ValueError for sizes below 1, depths that do not increase, or an unknown `entries`.
     """
-    _check_size("N", N, "the side of the matrices")
-    depths = list(depths)
+    N, runs = checks.whole("N", N, hint=SIDE), checks.whole("runs", runs)
+    _check_dtype(dtype)
+    depths = [checks.whole("depths", depth, hint=FACTORS) for depth in depths]
     if not depths or any(later <= earlier for earlier, later in pairwise(depths)):
-        raise ValueError(f"depths must be increasing integers >= 1, got {depths!r}")
-    for depth in depths:
-        _check_size("depths", depth, "the number of factors")
-    _check_size("runs", runs, "the number of products")
+        raise ValueError(f"depths: {depths!r} are not one number of factors or several that increase")
     product = torch.eye(N, dtype=dtype, device=device).expand(runs, N, N)
     inverse = product
     log_max, log_min = torch.zeros(2, runs, len(depths), dtype=dtype, device=device)
@@ -218,7 +214,7 @@ def lyapunov_gap(N: int) -> float:
     >>> round(lyapunov_gap(64), 4), round(lyapunov_gap(3), 12), lyapunov_gap(1)
     (2.7068, 1.0, 0.0)
     """
-    _check_size("N", N, "the side of the matrices")
+    N = checks.whole("N", N, hint=SIDE)
     return float(digamma(N / 2) - digamma(0.5)) / 2
 
 
@@ -232,15 +228,16 @@ def ks_distance(values: ArrayLike, cdf: Callable[[np.ndarray], np.ndarray]) -> f
     >>> ks_distance([0.25, 0.75], lambda x: x)
     0.25
     """
-    sample = np.sort(np.asarray(values, dtype=np.float64), axis=None)
-    if sample.size == 0 or not np.isfinite(sample).all():
-        bad = np.count_nonzero(~np.isfinite(sample))
-        raise ValueError(f"values must be finite numbers, at least one, got {sample.size} ({bad} not finite)")
-    theory = cdf(sample)
+    sample = np.sort(checks.array("values", values), axis=None)
+    if sample.size == 0:
+        raise ValueError("values: there is none, at least one is needed")
+    theory = checks.array("cdf(values)", cdf(sample))
+    if theory.shape != sample.shape:
+        raise ValueError(f"cdf: it gives {theory.shape} for {sample.shape} values")
     steps = np.arange(sample.size + 1) / sample.size
     return float(max((steps[1:] - theory).max(), (theory - steps[:-1]).max()))
 
 
-def _check_size(name: str, value: int, meaning: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name} must be an integer >= 1 ({meaning}), got {value!r}")
+def _check_dtype(dtype: torch.dtype) -> None:
+    if dtype not in checks.WIDE:
+        raise ValueError(f"dtype: {dtype} is not torch.float32 or torch.float64, in which singular values are computed")

@@ -11,6 +11,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from bnlab import checks
+from bnlab.theory.modes import resolved
+
 VECTOR_NORMS = ("l1", "l2", "linf")
 
 
@@ -26,13 +29,18 @@ def constrained_minimum(W: Tensor, X: Tensor, D: Tensor) -> tuple[Tensor, Tensor
     [1.0, 3.0]
 
     Raises:
-        ValueError: if the shapes do not fit, or the columns of X depend on each other.
+        ValueError: if the shapes do not fit, entries are not finite float32 or float64 numbers, or the columns of X
+            depend on each other, to the precision of their dtype.
     """
+    for name, values in (("W", W), ("X", X), ("D", D)):
+        checks.tensor(name, values)
     if X.ndim != 2 or W.shape != X.shape[:1] or D.shape != X.shape[1:]:
         shapes = f"W {tuple(W.shape)}, X {tuple(X.shape)}, D {tuple(D.shape)}"
         raise ValueError(f"{shapes}: not (K,), (K, M) and (M,)")
     K, M = X.shape
-    if torch.linalg.matrix_rank(X.double()) < M:
+    # A response may be had in any unit: columns are compared at one length.
+    columns = torch.nn.functional.normalize(X.double(), dim=0, eps=0)
+    if not X.any(0).all() or torch.linalg.matrix_rank(columns, rtol=max(K, M) * torch.finfo(X.dtype).eps) < M:
         raise ValueError(f"X: its {M} columns of length {K} depend on each other, so their responses cannot be chosen")
     identity, zero = torch.eye(K).to(X).double(), X.new_zeros(M, M).double()
     system = torch.cat([torch.cat([identity, X.double()], 1), torch.cat([X.double().mT, zero], 1)])
@@ -51,10 +59,15 @@ def feasible_neighbours(W: Tensor, X: Tensor, count: int, generator: torch.Gener
     [3.0, 3.0, 3.0, 3.0, 3.0]
 
     Raises:
-        ValueError: if every change of W changes a response.
+        ValueError: if every change of W changes a response, count is below 1, or W and X do not fit or are not finite
+            float32 or float64 numbers.
     """
+    checks.alike(W=checks.tensor("W", W, "(K,)", 1), X=checks.tensor("X", X, "(K, M)", 2))
+    if len(W) != len(X):
+        raise ValueError(f"X: shape {tuple(X.shape)} is not ({len(W)}, M) for W of {len(W)}")
+    count = checks.whole("count", count)
     U, sizes, _ = torch.linalg.svd(X, full_matrices=False)
-    basis = U[:, sizes / sizes.max() > 1e-10]  # (K, rank)
+    basis = U[:, sizes > max(resolved(X), resolved(X.mT)) * sizes.max()]  # (K, rank)
     if basis.shape[1] == len(W):
         raise ValueError(f"X: rank {len(W)} leaves no other weights with the same responses")
     noise = torch.randn(count, len(W), generator=generator, dtype=torch.float64).to(W)
@@ -74,10 +87,15 @@ def smallest_step(x: Tensor, error: Tensor | float, norm: str = "l2") -> Tensor:
     [[0.239..., -0.319...], [0.285..., -0.285...], [0.0, -0.5]]
 
     Raises:
-        ValueError: an unknown norm, or x without power.
+        ValueError: an unknown norm, x (K,) without power or not of finite float32 or float64 numbers, or an error that
+            is no finite number.
     """
-    if norm not in VECTOR_NORMS:
-        raise ValueError(f"norm = {norm!r} is not one of {', '.join(VECTOR_NORMS)}")
+    checks.choice("norm", norm, VECTOR_NORMS)
+    checks.tensor("x", x, "(K,)", 1)
+    if isinstance(error, Tensor):
+        checks.tensor("error", error, "()", 0)
+    else:
+        error = checks.number("error", error)
     if not x.any():
         raise ValueError("x: all zero, no change of weights changes the response")
     if norm == "l2":
@@ -103,10 +121,17 @@ def summed_step(W: Tensor, X: Tensor, E: Tensor, mu: float, channels: int = 1, s
     [0.0, -4.0]
 
     Raises:
-        ValueError: a sign other than 1 and -1, or K that the channels do not divide.
+        ValueError: a sign other than 1 and -1, mu that is no finite number, or W, X and E that do not fit, or as
+            `normalised`. (W and E may be beyond float64: weights that have diverged.)
     """
-    if sign not in (1, -1):
-        raise ValueError(f"sign = {sign!r} is neither 1 nor -1")
+    if not checks.is_whole(sign) or sign not in (1, -1):
+        raise ValueError(f"sign: {sign!r} is neither 1 nor -1")
+    for name, values in (("W", W), ("E", E)):
+        checks.tensor(name, values, finite=False)
+    checks.alike(W=W, X=checks.tensor("X", X, "(K, M)", 2), E=E)
+    if W.shape != X.shape[:1] or E.shape != X.shape[1:]:
+        raise ValueError(f"W {tuple(W.shape)}, X {tuple(X.shape)}, E {tuple(E.shape)}: not (K,), (K, M) and (M,)")
+    mu = checks.number("mu", mu)
     return W + sign * mu * normalised(X, channels) @ E
 
 
@@ -114,13 +139,19 @@ def normalised(X: Tensor, channels: int = 1) -> Tensor:
     """Patches X (K, M) with each channel's block divided by its power, x_i / ||x_i||^2; zero blocks stay zero.
 
     Raises:
-        ValueError: X is not (K, M) with K a multiple of the channels.
+        ValueError: X is not (K, M) of finite float32 or float64 numbers with K a multiple of the channels.
     """
-    if X.ndim != 2 or channels < 1 or len(X) % channels:
+    checks.tensor("X", X, "(K, M)", 2)
+    if len(X) % checks.whole("channels", channels):
         raise ValueError(f"X: shape {tuple(X.shape)} is not ({channels} * Z, M)")
     blocks = X.unflatten(0, (channels, -1))  # (C, Z, M)
+    largest = blocks.abs().amax(1, keepdim=True)  # (C, 1, M)
+    range_ = torch.finfo(X.dtype)  # of which squares must not fall out
+    extreme = (largest > 0) & ((largest < range_.tiny**0.5) | (largest > (range_.max / len(X)) ** 0.5))
+    unit = torch.where(extreme, largest, 1.0)
+    blocks = blocks / unit
     power = blocks.square().sum(1, keepdim=True)  # (C, 1, M)
-    return torch.where(power > 0, blocks / power.clamp_min(torch.finfo(X.dtype).tiny), 0.0).flatten(0, 1)
+    return torch.where(power > 0, blocks / torch.where(power > 0, power, 1.0) / unit, 0.0).flatten(0, 1)
 
 
 def coupling(X: Tensor, channels: int = 1) -> Tensor:
@@ -131,6 +162,9 @@ def coupling(X: Tensor, channels: int = 1) -> Tensor:
 
     >>> coupling(torch.ones(2, 3)).tolist()  # three patches that are all alike: each step is taken three times
     [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
+
+    Raises:
+        ValueError: as `normalised`.
     """
     return X.mT @ normalised(X, channels)
 
@@ -143,8 +177,14 @@ def largest_stable_rate(X: Tensor, channels: int = 1) -> float:
 
     >>> largest_stable_rate(torch.ones(2, 64, dtype=torch.float64))
     0.03125
+
+    Raises:
+        ValueError: as `normalised`, or X is all zero.
     """
-    eigenvalues = torch.linalg.eigvals(normalised(X, channels) @ X.mT)  # (K,), complex
-    alive = eigenvalues.abs() > 1e-10 * eigenvalues.abs().max()
+    G = normalised(X, channels) @ X.mT  # (K, K), its eigenvalues but for zeros
+    if not X.any():
+        raise ValueError("X: all zero, no rate makes its steps grow")
+    eigenvalues = torch.linalg.eigvals(G)  # (K,), complex
+    alive = eigenvalues.abs() > resolved(G) * eigenvalues.abs().max()
     rates = 2 * eigenvalues.real[alive] / eigenvalues[alive].abs().square()
     return rates.min().item()

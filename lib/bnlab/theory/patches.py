@@ -12,6 +12,8 @@ from typing import NamedTuple
 from torch import Tensor
 from torch.nn import functional
 
+from bnlab.checks import is_whole
+
 Pair = int | tuple[int, int]
 
 
@@ -81,7 +83,7 @@ def unroll(x: Tensor, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, di
     Raises:
         ValueError: if x has not four dimensions, or if no window fits.
     """
-    if x.ndim != 4:
+    if x.ndim != 4 or 0 in x.shape[1:]:
         raise ValueError(f"x: shape {tuple(x.shape)} is not (B, C, H, W)")
     output_size(tuple(x.shape[2:]), kernel_size, stride, padding, dilation)  # refuses what does not fit, in one line
     kernel, strides, pads, dilations = geometry(kernel_size, stride, padding, dilation)
@@ -136,6 +138,6 @@ def full_slide_fraction(size: Pair, kernel_size: Pair, padding: Pair = 0) -> flo
 
 def _pair(value: Pair, name: str, least: int) -> tuple[int, int]:
     pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(pair) != 2 or not all(isinstance(v, int) and not isinstance(v, bool) and v >= least for v in pair):
+    if len(pair) != 2 or not all(is_whole(v) and v >= least for v in pair):
         raise ValueError(f"{name}: {value!r} is not an integer or a pair of integers of at least {least}")
-    return pair
+    return int(pair[0]), int(pair[1])

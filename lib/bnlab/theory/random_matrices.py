@@ -26,13 +26,15 @@ from collections.abc import Callable
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from math import comb
-from numbers import Integral
 
 import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import zeta
 
+from bnlab import checks
+
+FACTORS = "the number of factors"
 # ln(sin t / t) = -sum_k zeta(2k) t^(2k) / (k pi^(2k)).  For |t| < 1/2 the terms fall by a factor > 39: 12 reach 1e-19.
 _SERIES_LIMIT = 0.5
 _LOG_SINC = Polynomial([0.0] + [c for k in range(1, 13) for c in (0.0, -zeta(2 * k) / (k * np.pi ** (2 * k)))])
@@ -55,7 +57,7 @@ def fuss_catalan_density(x: ArrayLike, M: int, scale: float = 1.0) -> NDArray[np
     >>> round(float(fuss_catalan_density(1.0, 1)) * 2 * np.pi, 12)   # Marchenko-Pastur: sqrt((4 - x) / x) / (2 pi)
     1.732050807569
     """
-    x = _finite("x", x) / _positive("scale", scale)
+    x = checks.array("x", x) / checks.number("scale", scale, above=0)
     edge = _edge(M)
     inside = (x > 0) & (x < _nearest(edge)[0])
     density = np.where(x == 0, np.inf, 0.0)
@@ -75,8 +77,8 @@ def singular_value_density(s: ArrayLike, M: int, scale: float = 1.0) -> NDArray[
     >>> [round(float(v), 6) for v in singular_value_density([0.0, 1.0, 2.0], 1) * np.pi]
     [2.0, 1.732051, 0.0]
     """
-    root = np.sqrt(_positive("scale", scale))
-    s = _finite("s", s) / root
+    root = np.sqrt(checks.number("scale", scale, above=0))
+    s = checks.array("s", s) / root
     edge = _square_root(_edge(M))
     inside = (s > 0) & (s < _nearest(edge)[0])
     density = np.where(s == 0, 2 / np.pi if M == 1 else np.inf, 0.0)
@@ -97,7 +99,7 @@ def fuss_catalan_cdf(x: ArrayLike, M: int, scale: float = 1.0) -> NDArray[np.flo
     >>> [round(float(p), 6) for p in fuss_catalan_cdf([-1.0, 0.0, 2.0, 4.0], 1)]   # 1/2 + 1/pi at the centre
     [0.0, 0.0, 0.81831, 1.0]
     """
-    x = _finite("x", x) / _positive("scale", scale)
+    x = checks.array("x", x) / checks.number("scale", scale, above=0)
     edge = _edge(M)
     inside = (x > 0) & (x < _nearest(edge)[0])
     probability = np.where(x > 0, 1.0, 0.0)
@@ -116,7 +118,7 @@ def fuss_catalan_support(M: int, scale: float = 1.0) -> tuple[float, float]:
     >>> fuss_catalan_support(1), fuss_catalan_support(2)
     ((0.0, 4.0), (0.0, 6.75))
     """
-    return 0.0, _nearest(_edge(M))[0] * _positive("scale", scale)
+    return 0.0, _nearest(_edge(M))[0] * checks.number("scale", scale, above=0)
 
 
 def fuss_catalan_moment(k: int, M: int) -> int:
@@ -127,14 +129,12 @@ def fuss_catalan_moment(k: int, M: int) -> int:
     >>> [fuss_catalan_moment(k, 1) for k in range(6)], [fuss_catalan_moment(2, M) for M in (1, 2, 3)]
     ([1, 1, 2, 5, 14, 42], [2, 3, 4])
     """
-    _check_factors(M)
-    if isinstance(k, bool) or not isinstance(k, Integral) or k < 0:
-        raise ValueError(f"k must be an integer >= 0 (the order of the moment), got {k!r}")
+    M, k = checks.whole("M", M, hint=FACTORS), checks.whole("k", k, 0, hint="the order of the moment")
     return comb((M + 1) * k, k) // (M * k + 1)
 
 
 def _edge(M: int) -> Fraction:
-    _check_factors(M)
+    M = checks.whole("M", M, hint=FACTORS)
     return Fraction((M + 1) ** (M + 1), M**M)
 
 
@@ -227,21 +227,3 @@ def _log_x_of_log_delta(log_delta: NDArray[np.float64], M: int) -> tuple[NDArray
 def _imaginary_part(phi: NDArray[np.float64], delta: NDArray[np.float64], M: int) -> NDArray[np.float64]:
     """Im w = sin((M+1) phi) sin(phi) / sin(M phi); sin((M+1) phi) = sin((M+1) delta), taken from the smaller angle."""
     return np.sin((M + 1) * np.minimum(phi, delta)) * np.sin(phi) / np.sin(M * phi)
-
-
-def _check_factors(M: int) -> None:
-    if isinstance(M, bool) or not isinstance(M, Integral) or M < 1:
-        raise ValueError(f"M must be an integer >= 1 (the number of factors), got {M!r}")
-
-
-def _finite(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    array = np.asarray(values, dtype=np.float64)
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite, got {array[~np.isfinite(array)][0]}")
-    return array
-
-
-def _positive(name: str, value: float) -> float:
-    if not (np.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be positive and finite, got {value!r}")
-    return float(value)

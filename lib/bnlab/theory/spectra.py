@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from bnlab import checks
 from bnlab.theory.patches import Geometry, Pair, geometry, output_size, unroll
 
 # Doubles unrolled at a time: 8 MB stays near the cache, where the product is about twice as fast as on one big matrix.
@@ -35,7 +36,8 @@ def autocorrelation(
             [4.0000, 6.5000]], dtype=torch.float64)
 
     Raises:
-        ValueError: if there is no image, if batches differ in shape, or if no window fits.
+        ValueError: if there is no image, if batches differ in shape, if no window fits, or if images are not real
+            floating-point numbers, finite and with finite products. Half precision is widened.
     """
     window = geometry(kernel_size, stride, padding, dilation)
     total, images, shape, by_rows = 0.0, 0, None, False
@@ -43,7 +45,7 @@ def autocorrelation(
         if shape is None:
             shape = _map_shape(batch, window)
             by_rows = _rows_are_cheaper(shape, window)
-        elif batch.shape[1:] != shape:
+        elif _map_shape(batch, window) != shape:
             raise ValueError(f"x: a batch of shape {tuple(batch.shape)} follows images of shape {tuple(shape)}")
         total = total + (_row_products if by_rows else _patch_products)(batch, window)
         images += batch.shape[0]
@@ -53,7 +55,7 @@ def autocorrelation(
         total = _patches_from_rows(total, shape, window)
     height, width = output_size(tuple(shape[1:]), *window)
     # A matrix product need not round U U^T symmetrically, and eigenvalue routines read one triangle only.
-    return (total + total.mT) / (2 * images * height * width)
+    return _finite("x", (total + total.mT) / (2 * images * height * width))
 
 
 @torch.no_grad()
@@ -69,11 +71,12 @@ def cross_correlation(
     [[-0.5], [-0.5]]
 
     Raises:
-        ValueError: if d has not the shape of the convolution's output on x, or if there is no image.
+        ValueError: if d has not the shape of the convolution's output on x, or as `autocorrelation`.
     """
     window = geometry(kernel_size, stride, padding, dilation)
     shape = _map_shape(x, window)
     height, width = output_size(tuple(shape[1:]), *window)
+    checks.tensor("d", d, half=True, finite=False, empty=True)
     if d.ndim != 4 or d.shape[0] != x.shape[0] or tuple(d.shape[2:]) != (height, width):
         raise ValueError(f"d: shape {tuple(d.shape)} is not ({x.shape[0]}, OC, {height}, {width})")
     if not x.shape[0]:
@@ -82,13 +85,18 @@ def cross_correlation(
     for images, desired in zip(x.split(step), d.split(step), strict=True):
         columns = unroll(images.double(), *window)  # (b, K, M)
         total = total + torch.einsum("bkm,bom->ko", columns, desired.double().flatten(2))
-    return total / (x.shape[0] * height * width)
+    return _finite("x, d", total / (x.shape[0] * height * width))
+
+
+def _finite(name: str, products: Tensor) -> Tensor:
+    if not products.isfinite().all():
+        raise ValueError(f"{name}: not all entries are finite, or not all of their products")
+    return products
 
 
 def _map_shape(x: Tensor, window: Geometry) -> torch.Size:
     """(C, IH, IW), once x is known to be maps in which the window fits."""
-    if x.ndim != 4:
-        raise ValueError(f"x: shape {tuple(x.shape)} is not (B, C, H, W)")
+    checks.tensor("x", x, "(B, C, H, W)", 4, half=True, finite=False, empty=True)
     output_size(tuple(x.shape[2:]), *window)
     return x.shape[1:]
 
