@@ -1,0 +1,65 @@
+"""Chapter 06's check cell: what the run could not use is refused before anything runs, by the name of the parameter."""
+
+import pytest
+from book_files import ROOT
+
+from bnlab.claims import book
+from bnlab.commands import run
+from bnlab.commands.parameters import ParameterError
+
+CHAPTER = next(chapter for chapter in map(book.read_chapter, book.chapter_paths(ROOT)) if chapter.number == "06")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"learning_rates": "[5, 5]"}, "learning_rates = '[5, 5]' cannot be used (5.0 is there twice)"),
+        ({"first_rates": "[0.1, 1e-1]"}, "(0.1 is there twice)"),
+        ({"learning_rates": "[1e200]"}, "learning_rates = '[1e200]' cannot be used (above 1000000.0)"),
+        ({"arm_rate": "1e200"}, "arm_rate = '1e200' cannot be used (above 1000000.0)"),
+        ({"arms": "['baseline', 'baseline']"}, "('baseline' is there twice)"),
+        ({"caps": "[4, 4]"}, "caps = '[4, 4]' cannot be used (4.0 is there twice)"),
+        (
+            {"stability_rates": "[1, 3]"},
+            "stability_rates = [1.0, 3.0] cannot be used: it must be a grid in factors of 2",
+        ),
+        (
+            {"stability_rates": "[2, 1]"},
+            "stability_rates = [2.0, 1.0] cannot be used: it must be a grid in factors of 2",
+        ),
+        ({"fc_arms": "['BN after conv1']"}, "fc_arms = ['BN after conv1'] cannot be used: it must be some of the arms"),
+        ({"fc_arms": "['BN after both']"}, "it must be none, or baseline and others"),
+        ({"fc_arms": "['baseline', 'baseline']"}, "('baseline' is there twice)"),
+    ],
+)
+def test_what_cannot_run_is_refused(given, words):
+    with pytest.raises(ParameterError) as refusal:
+        run.check(CHAPTER, given)
+    assert words in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"stability_rates": "[0.1, 0.2, 0.4]"},
+        {"stability_rates": "[7]", "caps": "[]"},
+        {"fc_arms": "[]"},
+        {"arms": "['baseline']", "fc_arms": "['baseline']"},
+        {"arms": "['BN after conv1']", "fc_arms": "['baseline', 'BN after conv1']"},
+        {"learning_rates": "[3]", "first_rates": "[1e-30, 1e6]"},
+        {"seed": str(10**30)},
+    ],
+)
+def test_what_can_run_is_taken(given):
+    assert set(run.check(CHAPTER, given)) == set(given)
+
+
+@pytest.mark.parametrize(
+    ("classes", "images", "words"),
+    [(10, 6, "it must be of at least 64 training images"), (5, 20, "so many classes that guessing errs above 80%")],
+)
+def test_data_that_cannot_be_judged_are_refused(tmp_path, folder_of_images, classes, images, words):
+    with pytest.raises(ParameterError) as refusal:
+        run.check(CHAPTER, {"dataset": f"folder:{folder_of_images(tmp_path, classes, images)}"})
+    assert words in str(refusal.value)
