@@ -62,7 +62,7 @@ def test_which_verdicts_move_and_which_draws_fail(seeded, capsys):
     assert kept[2100]["verdicts"]["T-Trend"]["measured"] == "seed 2100"
     assert (kept[4100]["verdicts"], kept[4100]["failed"]) == ({}, "a cell failed (RuntimeError: no such luck)")
     assert [path.name for path in (folder / "reseed").iterdir()] == ["90.json"]
-    assert not list((folder / ".partial").iterdir())
+    assert [path.name for path in (folder / ".partial").iterdir()] == ["reseed-90.lock"]
 
     first = (folder / "reseed" / "90.json").read_bytes()
     assert cli.main(["reseed", "90", "--seeds", "2", "--json"]) == 1
@@ -141,9 +141,9 @@ def test_draws_of_another_state_are_not_counted(seeded, monkeypatch, change):
     elif change == "default":
         path.write_text(path.read_text().replace("epochs: int = 2", "epochs: int = 3"))
     elif change == "library":
-        monkeypatch.setattr(reseed.recorded, "library_hash", lambda: "another")
+        monkeypatch.setattr(reseed.keys, "sources", lambda *names: {"bnlab.claims.ledger": "another"})
     else:
-        monkeypatch.setattr(reseed.metadata, "version", lambda name: "99")
+        monkeypatch.setattr(reseed.provenance, "machine", lambda device: {"versions": {"torch": "99"}})
     reseed.reseed(book.chapter("90"), 1, 100, folder)
     assert sorted(asked) == [0, 0, 100, 100]
 
@@ -151,10 +151,11 @@ def test_draws_of_another_state_are_not_counted(seeded, monkeypatch, change):
 def test_a_change_under_way_stops_and_is_not_kept(seeded, monkeypatch):
     states = iter(["a", "a", "b"])
     stand_in(monkeypatch, lambda seed: "partly")
-    monkeypatch.setattr(reseed.recorded, "library_hash", lambda: next(states, "b"))
+    monkeypatch.setattr(reseed, "_deciding", lambda code: ["all"])
+    monkeypatch.setattr(reseed.keys, "sources", lambda *names: {"bnlab.theory.modes": next(states, "b")})
     monkeypatch.setattr(reseed.os, "cpu_count", lambda: 1)
     folder = seeded / "data" / "recorded"
-    with pytest.raises(reseed.ReseedError, match="or the library was changed meanwhile"):
+    with pytest.raises(reseed.ReseedError, match=r"bnlab\.theory\.modes was changed meanwhile"):
         reseed.reseed(book.chapter("90"), 2, 100, folder)
     assert reach.load(folder, "90") is None
     partial = json.loads((folder / ".partial" / "reseed-90.json").read_text())
@@ -180,11 +181,11 @@ def test_after_an_interrupt_the_rest_is_made_and_draws_under_way_are_stopped(see
 
 def test_a_stop_after_the_last_draw_loses_nothing(seeded, monkeypatch):
     asked, folder = stand_in(monkeypatch, lambda seed: "partly"), seeded / "data" / "recorded"
-    monkeypatch.setattr(reseed.recorded, "commit", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        reseed.reseed(book.chapter("90"), 1, 100, folder)
-    monkeypatch.undo()
-    monkeypatch.setenv("BNLAB_BOOK", str(seeded))
+    with monkeypatch.context() as patch:
+        patch.setattr(reseed, "_without_repetition", lambda draws: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            reseed.reseed(book.chapter("90"), 1, 100, folder)
+    assert reach.load(folder, "90") is None
     reseed.reseed(book.chapter("90"), 1, 100, folder)
     assert sorted(asked) == [0, 100]
     assert sorted(lines_of(folder)) == [0, 100]
@@ -195,7 +196,7 @@ def test_an_earlier_result_stays_until_the_new_one_is_whole(seeded, monkeypatch)
     folder = seeded / "data" / "recorded"
     reseed.reseed(book.chapter("90"), 1, 100, folder)
     before = reach.path_of(folder, "90").read_bytes()
-    monkeypatch.setattr(reseed.recorded, "library_hash", lambda: "another")
+    monkeypatch.setattr(reseed.keys, "sources", lambda *names: {})
 
     def tell(line):
         raise KeyboardInterrupt
@@ -203,6 +204,25 @@ def test_an_earlier_result_stays_until_the_new_one_is_whole(seeded, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         reseed.reseed(book.chapter("90"), 1, 100, folder, tell)
     assert reach.path_of(folder, "90").read_bytes() == before
+
+
+def test_what_only_draws_or_displays_is_no_part_of_the_key():
+    """An edit of a figure throws no draw away; an edit of what judges does."""
+    code = "import os\nfrom bnlab.chapters.ch16_random_matrices import plots, verdicts\nfrom bnlab.claims import pages"
+    names = set(reseed.keys.sources(*reseed._deciding(code)))
+    assert {"bnlab.chapters.ch16_random_matrices.verdicts", "bnlab.claims.ledger"} <= names
+    shown = ("bnlab.figures", "bnlab.claims.pages", "bnlab.claims.cards", "bnlab.commands")
+    assert [name for name in names if name.startswith(shown) or name.endswith("plots")] == []
+
+
+def test_two_at_once_do_not_mix(seeded, monkeypatch):
+    stand_in(monkeypatch, lambda seed: "partly")
+    folder = seeded / "data" / "recorded"
+    with (
+        reseed.locked(folder / ".partial" / "reseed-90.lock", "held"),
+        pytest.raises(reseed.ReseedError, match="chapter 90 is being drawn again by another process"),
+    ):
+        reseed.reseed(book.chapter("90"), 1, 100, folder)
 
 
 def test_bad_input_is_refused_before_anything_runs(seeded, mini, monkeypatch):
@@ -257,7 +277,8 @@ def processes_of(place: str) -> list[str]:
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc"), reason="looks for processes in /proc")
-def test_ctrl_c_leaves_no_process_and_one_line(seeded):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_told_to_stop_it_leaves_no_process_and_one_line(seeded, number):
     path = seeded / "book" / "90_tiny.ipynb"
     path.write_text(path.read_text().replace("wait: float = 0.0", "wait: float = 60.0"))
     temporary = seeded / "tmp"
@@ -271,7 +292,7 @@ def test_ctrl_c_leaves_no_process_and_one_line(seeded):
         time.sleep(0.2)
     time.sleep(3)  # into the cell that sleeps
     assert processes_of(str(temporary))
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
     assert said == "bnlab: stopped; what was finished is kept.\n"

@@ -5,6 +5,7 @@ a run stopped at any moment goes on where it was; what decided it (the chapter's
 part of its name, so that draws of two states are never counted together.
 """
 
+import ast
 import hashlib
 import json
 import os
@@ -13,20 +14,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from importlib import metadata
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
-import bnlab
 from bnlab.claims import book, reach, verdicts
 from bnlab.commands import run as rerun
-from bnlab.records import recorded
+from bnlab.records import keys, provenance
+from bnlab.records.files import LockedError, locked, write_atomically
+from bnlab.sweeps.stopping import stopping
 
 # A chapter uses seeds from its first one on, and some beyond: chapter 07 tunes on those that begin 1000 later.
 APART = 2000
-VERSIONS = ("numpy", "pandas", "scipy", "torch")
+NEAREST = 100
+SHOWN = ("bnlab.figures", "bnlab.commands", "bnlab.claims.pages")
 
 
 class ReseedError(RuntimeError):
@@ -50,39 +53,58 @@ def reseed(
 
     Raises:
         ReseedError: the chapter has no seed, the seeds overlap, the folder cannot be written, a draw could not be made
-            (its process was killed, say), or the library was changed meanwhile.
+            (its process was killed, say), somebody else draws this chapter, or it was changed meanwhile.
         ParameterError: the chapter refuses a seed.
     """
     own = next((p.default for p in chapter.parameters if p.name == "seed"), None)
     if own is None:
         raise ReseedError(f"chapter {chapter.number} has no parameter seed, so it cannot be drawn again.")
-    if count < 1 or first < own + 100:
-        raise ReseedError(f"{count} draws from seed {first}: give at least 1, from a seed of at least {own + 100}.")
+    if count < 1 or first < own + NEAREST:
+        raise ReseedError(f"{count} draws from seed {first}: give at least 1, from a seed of at least {own + NEAREST}.")
     seeds = [own, *range(first, first + count * APART, APART)]
     rerun.check(chapter, {"seed": seeds[-1]})
-    facts = _facts(chapter)
-    final, partial = reach.path_of(folder, chapter.number), Path(folder) / ".partial" / f"reseed-{chapter.number}.json"
-    done = {**_kept(final, facts["key"]), **_kept(partial, facts["key"])}
+    lock = _partial(folder, chapter).with_suffix(".lock")
+    try:
+        with stopping(), locked(lock, f"chapter {chapter.number} is being drawn again"):
+            _finish(chapter, seeds, folder, tell)
+    except (LockedError, keys.KeyingError) as error:
+        raise ReseedError(str(error)) from None
+    except OSError as error:
+        raise ReseedError(
+            f"{folder} cannot be written ({error.strerror}): name a folder that can be with -o."
+        ) from None
+    return reach.load(folder, chapter.number)
+
+
+def _finish(chapter: book.Chapter, seeds: list[int], folder: Path, tell: Callable[[str], None]) -> None:
+    """Make the draws that are not there yet, and put all of them together."""
+    own, facts = seeds[0], _facts(chapter)
+    final, partial = reach.path_of(folder, chapter.number), _partial(folder, chapter)
+    there = _kept(final, facts["key"])
+    done = {**there, **_kept(partial, facts["key"])}
     waiting = [seed for seed in seeds if seed not in done]
-    _refuse_overlap(seeds, done)
+    every = {*done, *waiting}
+    _refuse_overlap(every)
 
     def keep(draw: dict) -> None:
-        if (now := _facts(chapter)["key"]) != facts["key"]:
-            raise ReseedError(
-                f"chapter {chapter.number} or the library was changed meanwhile ({now[:12]}): start again."
-            )
+        if (now := _facts(chapter))["key"] != facts["key"]:
+            changed = keys.differing(facts["sources"], now["sources"]) or [f"chapter {chapter.number}"]
+            raise ReseedError(f"{', '.join(changed)} was changed meanwhile: start again.")
         done[draw["seed"]] = draw
         _write(partial, facts | {"book_seed": own, "draws": list(done.values())})
         how = f"failed: {draw['failed']}" if draw["failed"] else f"{draw['seconds']:.0f} s"
-        tell(f"chapter {chapter.number}: {len(done)} of {len({*done, *waiting})} draws, seed {draw['seed']}: {how}")
+        tell(f"chapter {chapter.number}: {len(done)} of {len(every)} draws, seed {draw['seed']}: {how}")
 
-    if not set(seeds) <= set(_kept(final, facts["key"])):
+    if not set(seeds) <= set(there):
         _make(chapter, waiting, keep)
         draws = _without_repetition([done[seed] for seed in sorted(done, key=lambda seed: (seed != own, seed))])
-        finished = {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "commit": recorded.commit()}
+        finished = {"finished": datetime.now(UTC).isoformat(timespec="seconds"), **provenance.machine("cpu")}
         _write(final, facts | finished | {"book_seed": own, "draws": draws})
         partial.unlink(missing_ok=True)
-    return reach.load(folder, chapter.number)
+
+
+def _partial(folder: Path, chapter: book.Chapter) -> Path:
+    return Path(folder) / ".partial" / f"reseed-{chapter.number}.json"
 
 
 def moves(kept: Mapping) -> list[dict]:
@@ -98,15 +120,34 @@ def moves(kept: Mapping) -> list[dict]:
 def _facts(chapter: book.Chapter) -> dict:
     """Say what decides a draw besides its seed, and the key that names it."""
     notebook = book.read_notebook(chapter.path)
-    code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    code = "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code")
     facts = {
         "chapter": chapter.number,
         "parameters": {p.name: p.default for p in chapter.parameters if p.name != "seed"},
-        "code": hashlib.sha256("\n\n".join(code).encode()).hexdigest(),
-        "library": recorded.library_hash(),
-        "versions": {name: metadata.version(name) for name in VERSIONS} | {"bnlab": bnlab.__version__},
+        "code": hashlib.sha256(code.encode()).hexdigest(),
+        "sources": keys.sources(*_deciding(code)),
+        "versions": provenance.machine("cpu")["versions"],
     }
-    return {"key": hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest(), **facts}
+    return {"key": keys.digest(facts), **facts}
+
+
+def _deciding(code: str) -> list[str]:
+    """List the library's modules that a chapter's code imports, but for those that only draw, display, or check."""
+    found = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    modules = sorted(n for n in found if n.startswith("bnlab.") and not n.startswith(SHOWN) and _is_module(n))
+    return [name for name in modules if not any(n.startswith("bnlab.figures") for n in keys.sources(name))]
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # a name inside a module
+        return False
 
 
 def _kept(path: Path, key: str) -> dict[int, dict]:
@@ -118,12 +159,11 @@ def _kept(path: Path, key: str) -> dict[int, dict]:
         return {}  # missing, or damaged: made again
 
 
-def _refuse_overlap(seeds: list[int], done: Mapping[int, dict]) -> None:
-    every = sorted({*seeds, *done})
-    for one, other in pairwise(every):
-        if other - one < 100:
+def _refuse_overlap(seeds: Iterable[int]) -> None:
+    for one, other in pairwise(sorted(seeds)):
+        if other - one < NEAREST:
             raise ReseedError(
-                f"seeds {one} and {other} are too near: a chapter uses up to 100 from each; choose --first."
+                f"seeds {one} and {other} are too near, a chapter uses several from each: choose --first."
             )
 
 
@@ -149,6 +189,8 @@ def _start(chapter: book.Chapter, seed: int, place: Path) -> subprocess.Popen:
     place.mkdir()
     root = chapter.path.parent.parent
     command = [sys.executable, "-m", "bnlab.commands.cli", "run", chapter.path.stem, "-p", "seed", str(seed)]
+    if any(parameter.name == "device" for parameter in chapter.parameters):
+        command += ["--device", "cpu"]  # as the book is built, wherever these draws are made
     with (place / "said").open("wb") as said:  # a file: a pipe that nobody reads would fill
         return subprocess.Popen(  # noqa: S603  (this interpreter, this library)
             [*command, "-o", str(place), "--quiet"], stdout=subprocess.DEVNULL, stderr=said, cwd=root,
@@ -198,8 +240,5 @@ def _without_repetition(draws: list[dict]) -> list[dict]:
 
 
 def _write(path: Path, content: Mapping) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        recorded.write_atomically(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
-    except OSError as error:
-        raise ReseedError(f"{path} cannot be written ({error.strerror}): name a folder that can be with -o.") from None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
