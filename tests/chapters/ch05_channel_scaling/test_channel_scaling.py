@@ -33,7 +33,7 @@ def tables(digits):
 def drawn(digits):
     """The first network as drawn: its layer, and the maps that leave its first convolution, by hand."""
     probe = probes.probe_images(digits, 40)
-    model = second_layer.trained_lenet(second_layer.Specification("none", 0.0, 0), digits, 1, 64, "cpu")
+    model, _ = second_layer.trained_lenet(second_layer.Specification("none", 0.0, 0), digits, 1, 64, "cpu")
     z = functional.conv2d(probe, model.conv1.weight, model.conv1.bias).detach().double()
     return second_layer.look(model, "none", probe), z, model
 
@@ -62,7 +62,7 @@ def test_views_are_what_their_names_say(drawn):
 
 def test_a_network_with_batch_norm_shows_its_own_gamma_and_beta(digits):
     probe = probes.probe_images(digits, 40)
-    model = second_layer.trained_lenet(second_layer.Specification("batch", 0.0, 0), digits, 1, 64, "cpu")
+    model, _ = second_layer.trained_lenet(second_layer.Specification("batch", 0.0, 0), digits, 1, 64, "cpu")
     with torch.no_grad():
         model.norm1.weight.fill_(2.0)
         model.norm1.bias.fill_(0.3)
@@ -88,8 +88,8 @@ def test_a_shift_does_not_pass_through_relu(drawn):
 
 def test_trained_weights_are_those_of_a_plain_loop(digits):
     weights = second_layer.Specification("none", 0.05, 3)
-    trained = second_layer.trained_lenet(weights, digits, 2, 32, "cpu")
-    model = second_layer.trained_lenet(second_layer.Specification("none", 0.0, 3), digits, 0, 32, "cpu")
+    trained, _ = second_layer.trained_lenet(weights, digits, 2, 32, "cpu")
+    model, _ = second_layer.trained_lenet(second_layer.Specification("none", 0.0, 3), digits, 0, 32, "cpu")
     batches = digits.batches(32, second_layer.generator(3, "order of mini-batches"))
     for _ in range(2):
         images, labels = next(batches)
@@ -183,6 +183,7 @@ def test_a_channel_without_power_is_left_out():
         (dict(images=0), "images: 0 is not at least 1"),
         (dict(seeds=0), "seeds: 0"),
         (dict(response_steps=0), "response_steps: 0"),
+        (dict(batch_size=1439), "batch_size: 1439 is more than the 1438 training images"),
     ],
 )
 def test_bad_sizes_are_named_in_one_line(digits, sizes, words):
@@ -191,9 +192,19 @@ def test_bad_sizes_are_named_in_one_line(digits, sizes, words):
     assert "\n" not in str(error.value)
 
 
-def test_a_rate_that_diverges_is_named(digits):
-    with pytest.raises(ValueError, match=r"learning rate: training diverged at 1e\+06, take a smaller one"):
-        second_layer.trained_lenet(second_layer.Specification("none", 1e6, 0), digits, 5, 64, "cpu")
+def test_networks_whose_training_diverged_are_left_out(digits):
+    made = experiment.run(digits, **SMALL | dict(learning_rates=[1e6], response_rate=1e38))
+    lost = made["networks"].set_index(["weights", "seed"])["diverged"].unstack()
+    assert (lost.loc["plain, rate 1e+06"] == 1).all()
+    assert (lost.loc["as drawn"] == 0).all()
+    for name in ("channels", "spectra", "participation", "summary", "centring"):
+        seen = made[name][["weights", "seed"]].drop_duplicates()
+        assert len(seen) == (lost == 0).to_numpy().sum(), name
+        assert np.isfinite(made[name].drop(columns=["weights", "view"], errors="ignore")).all(axis=None), name
+    responses = made["responses"].set_index(["layer", "variant"])
+    assert (responses.loc["conv1", "distance"] == 0).all()
+    assert np.isposinf(responses.loc[("conv2", "BN_Amplify"), "distance"]).all()
+    assert (responses.loc[("conv2", "BN_Amplify"), "identical"] == 0).all()
 
 
 def test_wishart_matrices_have_the_moments_of_theirs():

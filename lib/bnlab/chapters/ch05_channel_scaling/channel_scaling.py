@@ -60,28 +60,35 @@ def parts(
         device: where networks are trained.
 
     Raises:
-        ValueError: sizes or rates that are not positive; from a part, a rate at which training diverged.
+        ValueError: sizes that are not positive, or more images a batch than there are.
     """
     for name, value in {"images": images, "epochs": epochs, "seeds": seeds, "response_steps": response_steps}.items():
         if value < 1:
             raise ValueError(f"{name}: {value!r} is not at least 1")
+    if batch_size > len(dataset.train_labels):
+        raise ValueError(f"batch_size: {batch_size} is more than the {len(dataset.train_labels)} training images")
     probe = probe_images(dataset, images)
     first = Specification("none", 0.0, seed)
     every = [Specification("none", 0.0, s) for s in range(seed, seed + seeds)]
     every += [Specification(n, r, w.seed) for n in ("none", "batch") for r in learning_rates for w in every[:seeds]]
 
     @cache  # every table looks at the same networks
-    def layer(weights: Specification) -> Layer:
+    def layer(weights: Specification) -> Layer | None:
         steps = epochs * (len(dataset.train_labels) // batch_size)
-        return look(trained_lenet(weights, dataset, steps, batch_size, device), weights.norm, probe)
+        model, diverged = trained_lenet(weights, dataset, steps, batch_size, device)
+        return None if diverged else look(model, weights.norm, probe)
+
+    def kept() -> list[Specification]:
+        return [weights for weights in every if layer(weights) is not None]
 
     return {
+        "networks": lambda: networks(every, layer),
         "blocks": lambda: block_map(layer(first)),
-        "channels": lambda: channel_powers(every, layer),
-        "spectra": lambda: spectra(every, layer),
-        "participation": lambda: participations(every, layer),
-        "summary": lambda: summary(every, layer),
-        "centring": lambda: centring(every, layer),
+        "channels": lambda: channel_powers(kept(), layer),
+        "spectra": lambda: spectra(kept(), layer),
+        "participation": lambda: participations(kept(), layer),
+        "summary": lambda: summary(kept(), layer),
+        "centring": lambda: centring(kept(), layer),
         "responses": partial(
             responses, dataset, probe, response_steps, response_rate, batch_size, range(seed, seed + seeds), device
         ),
@@ -91,6 +98,12 @@ def parts(
 def run(dataset: Dataset, **parameters: object) -> dict[str, pd.DataFrame]:
     """Make all tables of `parts` with its parameters."""
     return {name: make() for name, make in parts(dataset, **parameters).items()}
+
+
+def networks(every: Sequence[Specification], layer: Callable[[Specification], Layer | None]) -> pd.DataFrame:
+    """Which networks the other tables look at: all but those whose training diverged."""
+    rows = ((weights.name, weights.seed, int(layer(weights) is None)) for weights in every)
+    return table(rows, {"weights": "name", "seed": "index", "diverged": "flag"})
 
 
 def block_map(layer: Layer) -> pd.DataFrame:
@@ -187,17 +200,17 @@ def responses(
 ) -> pd.DataFrame:
     """Distance of R of either convolution's input from the Baseline's, after a few steps of each variant.
 
-    ``distance`` is relative, ``identical`` says bit for bit.
+    ``distance`` is relative, infinite where a diverged network is not finite; ``identical`` says bit for bit.
     """
     rows = []
     for seed in seeds:
         baseline = {}
         for variant, norm in VARIANTS.items():
-            model = trained_lenet(Specification(norm, rate, seed), dataset, steps, batch_size, device)
+            model, _ = trained_lenet(Specification(norm, rate, seed), dataset, steps, batch_size, device)
             for name in ("conv1", "conv2"):
                 R = input_autocorrelation(model, probe, name)
                 known = baseline.setdefault(name, R)
-                distance = ((R - known).norm() / known.norm()).item()
+                distance = ((R - known).norm() / known.norm()).nan_to_num(torch.inf).item()
                 rows.append((seed, variant, name, distance, int(torch.equal(R, known))))
     units = {"seed": "index", "variant": "name", "layer": "name", "distance": "1", "identical": "flag"}
     return table(rows, units)

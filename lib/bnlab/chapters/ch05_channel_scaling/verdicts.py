@@ -228,12 +228,13 @@ def _response(tables: Tables, **where: str) -> Verdict:
     if not unmoved.index.equals(stays.index):
         raise LedgerError("responses: runs are lost, the two layers do not have the same seeds.")
     off = numbers(rows(responses, "responses", layer="conv2", variant="BatchNorm")["distance"], "distances")
+    finite = np.isfinite(off).all()  # else a network has diverged: its R differs, by no finite distance
     return judge(
         "C-Conv1",
         identity(trend(unmoved.all(axis=1) & ~stays) == "reproduced"),
         seeds=len(unmoved),
-        statistic=np.median(off),
-        interval=(off.min(), off.max()),
+        statistic=np.median(off) if finite else None,
+        interval=(off.min(), off.max()) if finite else None,
         **where,
         measured=f"first convolution: {int(unmoved.to_numpy().sum())} of {unmoved.size} matrices bit for bit the "
         f"Baseline's; second convolution with BatchNorm: {off.min():.2g} to {off.max():.2g} off, relative",
