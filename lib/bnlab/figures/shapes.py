@@ -61,7 +61,7 @@ def lines(
         looks: name -> look, where other groups than the table's share the figure; a name without rows is left out.
         label: what the legend calls a group; None: the legend is silent.
         marks: about how many markers stand on a line; by default one a row.
-        each: column whose values are lines of their own in a group (one a seed, say), named once.
+        each: column, or several, whose values are lines of their own in a group (one a seed, say), named once.
         look: of all lines.
     """
     for name, rows, own in _groups(table, group, looks):
@@ -79,7 +79,7 @@ def points_on_lines(
 
 
 def lines_with_quartiles(
-    axes, table, x: str, y: str, group: str, *, spread="band", looks=None, label: Name = str, marks=None, **look
+    axes, table, x: str, y: str, group: str, *, spread="band", looks=None, label: Name | None = str, marks=None, **look
 ):
     """Draw the median of y at each x, one line a group, and how the table's rows (seeds) spread around it.
 
@@ -105,11 +105,11 @@ def lines_with_quartiles(
         low, middle, high = (found[column] for column in found)
         if spread == "bars":
             bars = {"yerr": [middle - low, high - middle], "capsize": 3, "elinewidth": 1}
-            axes.errorbar(found.index, middle, label=label(name), **bars | own | look)
+            axes.errorbar(found.index, middle, label=label and label(name), **bars | own | look)
             continue
         _line(axes, found.index, middle, label, name, marks, own | look)
         if spread == "band":
-            axes.fill_between(found.index, low, high, color=own["color"], alpha=0.2, linewidth=0)
+            axes.fill_between(found.index, low, high, color=(own | look)["color"], alpha=0.2, linewidth=0)
         elif spread == "points":
             axes.plot(rows[x], rows[y], **own | {"linestyle": "none", "alpha": 0.6})
 
@@ -187,4 +187,4 @@ def _groups(table: pd.DataFrame, group: str, looks: dict | None) -> Iterator[tup
 
 def _line(axes, x, y, label: Name | None, name, marks: int | None, look: dict) -> None:
     every = None if marks is None else max(1, len(x) // marks)
-    axes.plot(x, y, label=None if label is None else label(name), **{"markevery": every} | look)
+    axes.plot(x, y, label=label and label(name), **{"markevery": every} | look)
