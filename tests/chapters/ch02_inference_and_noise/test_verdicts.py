@@ -37,7 +37,7 @@ ASKED = {"decay": 0.9, "target": 0.05, "error": 0.1, "seed": 0}
 def noise(drawn: float = 0.1, exact: float = 0.1) -> pd.DataFrame:
     """Deviations by x and m; those that the criterion looks at are as given, the closed form is 0.1."""
     far = [(3.0, 32, 0.3, 0.295, 0.415), (3.0, 128, 9.0, 9.0, 0.1), (1.0, 64, 9.0, 9.0, 0.1)]
-    near = [(0.0, 128, 0.1, 0.1, 0.1), (1.0, 512, drawn, exact, 0.1)]
+    near = [(1.0, 128, drawn, exact, 0.1), (0.0, 512, 0.1, 0.1, 0.1)]
     return pd.DataFrame([*far, *near], columns=["x", "m", "drawn", "exact", "closed_form"])
 
 
