@@ -11,6 +11,7 @@ from bnlab.chapters.ch06_speed_and_stability import channel_norms, effects, inte
 from bnlab.chapters.ch06_speed_and_stability import quick as channel_norms_quick
 from bnlab.chapters.ch06_speed_and_stability.channel_norms import ARMS, FC_ARMS, arm_points, named_arms
 from bnlab.sweeps import sweep as sweeps
+from bnlab.sweeps.executors import processes
 from bnlab.sweeps.points import complete
 
 QUICK = dict(first_rates=[1e-3], rates=[1e-3], epochs=1, arms=["baseline", "BN after both"], arm_rate=1e-3, fc_arms=[],
@@ -322,8 +323,8 @@ def test_other_settings_are_compared_with_their_own_baseline():
 
 
 def test_processes_can_be_shared_by_sweeps():
-    with sweeps.processes(1) as pool:
-        tables = [sweeps.sweep(sweeps.grid(n=[n]), one_row, key="k", executor=pool, progress=False) for n in (1, 2)]
+    with processes(1) as pool:
+        tables = [sweeps.sweep(sweeps.grid(n=[n]), one_row, executor=pool, progress=False) for n in (1, 2)]
         assert pool.submit(abs, -3).result() == 3  # still open: whoever started it ends it
     assert [table["twice"].tolist() for table in tables] == [[2], [4]]
 

@@ -21,7 +21,7 @@ from bnlab.chapters.ch06_speed_and_stability.channel_norms import (
 )
 from bnlab.datasets import Dataset
 from bnlab.measures.probes import LeNetProbe, SplitError, probe_images
-from bnlab.sweeps import sweep as sweeps
+from bnlab.sweeps.executors import processes
 from bnlab.sweeps.points import Setting, complete, epochs_to_steps, run_points
 from bnlab.sweeps.sweep import grid, seeds_from
 
@@ -80,7 +80,7 @@ def tables(
     probe = LeNetProbe(probe_images(dataset, PROBE_IMAGES))
     error = {"test": SplitError(dataset)}
     at = epochs_to_steps((*PARTS_OF_AN_EPOCH, *range(1, epochs + 1)), dataset, RATED_AT)
-    with sweeps.processes() as pool:
+    with processes() as pool:
         first_runs = _run(first, Setting(dataset, FIRST_STEPS[-1], FIRST_STEPS, {"probe": probe}), pool)
         # Baseline and Batch Normalization at the arms' rate belong to both.
         both = long + [point for point in taken_apart if point not in long]
