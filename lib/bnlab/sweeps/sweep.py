@@ -22,10 +22,12 @@ from bnlab.records.arithmetic import Arithmetic
 from bnlab.records.content import ContentError, content
 from bnlab.records.files import write_atomically
 from bnlab.records.packing import unpack
-from bnlab.sweeps.executors import in_batches, one_by_one
+from bnlab.sweeps.executors import in_batches, one_by_one, processes
 from bnlab.sweeps.failures import SweepError
 from bnlab.sweeps.progress import Progress
 from bnlab.sweeps.stopping import stopping
+
+__all__ = ["Sample", "SweepError", "grid", "processes", "seeds_from", "sweep"]
 
 Point = dict[str, object]
 Run = Callable[[Point], pd.DataFrame]

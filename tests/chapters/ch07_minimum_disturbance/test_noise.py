@@ -124,8 +124,21 @@ def test_a_grid_refuses_what_cannot_run():
             noise_sensitivity.Grid(**(good | change))
     with pytest.raises(ValueError, match="fc: 'thawed' is not one of frozen, trained"):
         noise_sensitivity.frontier(None, noise_sensitivity.Grid(**good), 1, ["thawed"])
-    with pytest.raises(ValueError, match="2 of the runs failed, the first with 'failed: memory'"):
-        noise_sensitivity.refuse_failures(pd.DataFrame({"status": ["ok", "failed: memory", "failed: x"]}))
+    for change, words in (
+        ({"seeds": (0, 1.5)}, "seed = 1.5 must be a whole number"),
+        ({"batch_size": 32.5}, "batch_size = 32.5 must be a whole number above 0"),
+        ({"noises": (True,)}, "noise = True must be a finite number"),
+        ({"noises": (float("inf"),)}, "noise = inf must be a finite number"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            noise_sensitivity.Grid(**(good | change))
+
+
+def test_a_comparison_in_pairs_has_no_use_for_holes(monkeypatch):
+    holes = pd.DataFrame({"seed": [0, 1], "status": ["ok", "failed: memory"]})
+    monkeypatch.setattr(noise_sensitivity, "sweep_on", lambda *_, **__: holes)
+    with pytest.raises(ValueError, match=r"1 of the runs failed: \(seed = 1\); the first failed: memory"):
+        noise_sensitivity.run_grid([], None, ())
 
 
 def invented(curves, noisy, seeds=(0, 1)):
