@@ -128,6 +128,7 @@ def test_statistics_without_a_finite_map_name_the_channel(values):
     assert "channel 1" in refusal(inference_affine, spoilt(**values))
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_what_cannot_be_folded():
     conv, norm = nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3).eval()
     assert "ConvTranspose2d" in refusal(fold, nn.ConvTranspose2d(2, 3, 3), norm)

@@ -6,8 +6,11 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import weight_norm as old_weight_norm
 
 from bnlab.layers.batchnorm import BatchNorm
+from bnlab.layers.grouped_batchnorm import GroupedBatchNorm
+from bnlab.layers.nlms import NlmsConv2d
 from bnlab.layers.threshold_norm import ThresholdNorm
 from bnlab.measures.kernels import empirical_ntk, fisher_gram, kernel_spectrum
 from bnlab.models.lenet import LeNet
@@ -256,9 +259,120 @@ def test_kernel_predicts_a_small_step_of_gradient_descent():
     assert (moved.flatten() - predicted).abs().max() < 1e-4 * predicted.abs().max()
 
 
+def test_activations_in_place_by_hand():
+    """J of w2 relu(w1 x) is (relu(w1 x), w2 x) where w1 x > 0: 1 + 4 here; read after the ReLU it was 14."""
+    net = nn.Sequential(nn.Linear(1, 1, bias=False), nn.ReLU(inplace=True), nn.Linear(1, 1, bias=False))
+    nn.init.constant_(net[0].weight, 1.0)
+    nn.init.constant_(net[2].weight, 2.0)
+    assert empirical_ntk(net, torch.ones(1, 1)).item() == 5
+
+
+@pytest.mark.parametrize("through", [True, False])
+def test_activations_in_place_change_no_kernel(through):
+    x = draw(6, 3)
+    kernels = []
+    for inplace in (True, False):
+        torch.manual_seed(0)
+        net = nn.Sequential(
+            nn.Linear(3, 5), nn.BatchNorm1d(5), nn.ReLU(inplace), nn.Linear(5, 4), nn.LeakyReLU(0.1, inplace),
+            nn.Linear(4, 2), nn.ELU(inplace=inplace),
+        )  # fmt: skip
+        kernels.append(empirical_ntk(net, x, through))
+    assert torch.equal(*kernels)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_convolutions_of_any_dimension(dims):
+    torch.manual_seed(0)
+    convolution = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dims - 1]
+    norm = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)[dims - 1]
+    net = nn.Sequential(convolution(1, 2, 2), norm(2), nn.Tanh(), nn.Flatten(), nn.Linear(2 * 2**dims, 2)).double()
+    x = draw(4, 1, *(3,) * dims)
+    for through, model in ((True, copy.deepcopy(net).train()), (False, frozen_first(net, x))):
+        J = jacobian_by_differences(model, x)
+        kernel = empirical_ntk(net, x, through)
+        assert (kernel - J @ J.T).abs().max() < 1e-7 * kernel.abs().max()
+
+
+def frozen_first(net, x):
+    """Eval mode with the biased statistics of x in its one norm, the second module."""
+    model = copy.deepcopy(net).eval()
+    meets = model[0](x).detach()
+    over = [0, *range(2, meets.ndim)]
+    model[1].running_mean, model[1].running_var = meets.mean(over), meets.var(over, correction=0)
+    return model
+
+
+def test_weight_normalised_layers_have_the_kernel_of_their_own_parameters():
+    torch.manual_seed(0)
+    weight_norm = nn.utils.parametrizations.weight_norm
+    net = nn.Sequential(weight_norm(nn.Linear(3, 4)), nn.Tanh(), weight_norm(nn.Linear(4, 2))).double()
+    x = draw(5, 3)
+    J = jacobian_by_differences(net, x)
+    kernel = empirical_ntk(net, x)
+    assert (kernel - J @ J.T).abs().max() < 1e-7 * kernel.abs().max()
+
+
+def test_rms_norm_holds_its_statistics():
+    net, x = mlp("rms"), draw(6, 3)
+    held = empirical_ntk(net, x, through_statistics=False)
+    assert (held - empirical_ntk(net, x)).abs().max() > 1e-3 * held.abs().max()
+    model, h = copy.deepcopy(net).eval(), x
+    for layer in range(2):
+        h = model.linears[layer](h)
+        model.after[layer].running_power = h.detach().square().mean(0)
+        h = model.activation(model.after[layer](h[:, :, None, None]).flatten(1))
+    J = jacobian_by_differences(model, x)
+    assert (held - J @ J.T).abs().max() < 1e-7 * held.abs().max()
+
+
+class TiedByHand(nn.Module):
+    """A linear layer whose weights are used once more, behind its back."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return torch.tanh(self.fc(x)) @ self.fc.weight
+
+
+def spectral(make):
+    return nn.Sequential(make(nn.Linear(3, 2)))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: spectral(nn.utils.parametrizations.spectral_norm), "weight of '0' is made anew at every pass"),
+        (lambda: spectral(nn.utils.spectral_norm), "weight of '0' is made anew at every pass"),
+        (lambda: spectral(old_weight_norm), "weight of '0' is made anew at every pass"),
+        (TiedByHand, "weights of a linear layer are used by something else"),
+        (lambda: nn.Sequential(NlmsConv2d(3, 2, 1), nn.Flatten()), "'0' is an NlmsConv2d"),
+    ],
+)
+def test_networks_without_a_kernel_are_refused_by_name(make, words):
+    torch.manual_seed(0)
+    model = make()
+    x = torch.randn(4, 3, 1, 1) if isinstance(model, nn.Sequential) and isinstance(model[0], NlmsConv2d) else draw(4, 3)
+    with pytest.raises(ValueError, match=words) as refusal:
+        empirical_ntk(model, x)
+    assert "\n" not in str(refusal.value)
+
+
+def test_groups_have_no_statistics_to_hold():
+    net = nn.Sequential(nn.Linear(3, 2), GroupedBatchNorm(2, 2))
+    assert empirical_ntk(net, draw(4, 3)).isfinite().all()
+    with pytest.raises(ValueError, match="GroupedBatchNorm has other statistics for each group"):
+        empirical_ntk(net, draw(4, 3), through_statistics=False)
+
+
 @pytest.mark.parametrize(
     ("model", "inputs", "words"),
     [
+        (nn.Linear(3, 2), torch.ones(4, 3, dtype=torch.int64), "inputs: torch.int64"),
+        (nn.Linear(3, 2), torch.ones(4, 3, dtype=torch.complex64), "inputs: torch.complex64"),
         (nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.1)), torch.ones(4, 3), "dropout"),
         (nn.Conv1d(1, 1, 1), torch.ones(4, 1, 3), r"logits \(4, 1, 3\)"),
         (nn.Linear(3, 2), torch.ones(0, 3), r"inputs \(0, 3\)"),
@@ -277,3 +391,7 @@ def test_fisher_gram_refuses_other_shapes():
         fisher_gram(torch.eye(4), torch.zeros(3, 2))
     with pytest.raises(ValueError, match="'poisson' is not"):
         fisher_gram(torch.eye(6), torch.zeros(3, 2), "poisson")
+    with pytest.raises(ValueError, match="kernel: not all entries"):
+        fisher_gram(torch.eye(6) * torch.nan, torch.zeros(3, 2))
+    with pytest.raises(ValueError, match=r"logits: torch\.int64"):
+        fisher_gram(torch.eye(6), torch.zeros(3, 2).long())

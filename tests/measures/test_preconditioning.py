@@ -123,13 +123,31 @@ def test_a_network_without_numbers_keeps_the_matrix_it_had(model):
     assert torch.equal(model.conv2.weight.grad, expected)
 
 
+def test_what_does_not_fit_the_layer_is_refused(model):
+    with pytest.raises(ValueError, match="layer: 'conv2' has no gradient to change"):
+        ModePreconditioner(model.images, cap=1.0)(model, 1)
+    model.conv2.weight.grad = torch.ones_like(model.conv2.weight)
+    with pytest.raises(ValueError, match="factors: 7 for the 8 modes of 'conv2'"):
+        ModePreconditioner(model.images, torch.ones(7))(model, 1)
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: matching_factors(torch.ones(8), torch.ones(8), "largest"), "group = 'largest' is not one of smallest"),
+        (
+            lambda: matching_factors(torch.ones(8), torch.ones(8), "largest"),
+            "group: 'largest' is not one of",
+        ),
         (lambda: matching_factors(torch.ones(8), torch.ones(7), "all"), "target: shape"),
         (lambda: matching_factors(torch.ones(5), torch.ones(5), "all"), "target: shape"),
-        (lambda: capping_factors(torch.ones(8), 0.0), "cap = 0.0 must be positive"),
+        (lambda: capping_factors(torch.ones(8), 0.0), r"cap: 0\.0 is not a finite number above 0"),
+        (lambda: matching_factors(torch.ones(8) * torch.nan, torch.ones(8), "all"), "eigenvalues: not all"),
+        (lambda: matching_factors(torch.ones(8), -torch.ones(8), "all"), "eigenvalue -1 is negative"),
+        (lambda: matching_factors(torch.arange(8.0).flip(0), torch.ones(8), "all"), "eigenvalues: they do not ascend"),
+        (lambda: matching_factors(torch.ones(8).long(), torch.ones(8), "all"), "eigenvalues: torch.int64"),
+        (lambda: capping_factors(torch.ones(8) * torch.nan, 1.0), "eigenvalues: not all"),
+        (lambda: ModePreconditioner(torch.zeros(1), cap=-1.0), r"cap: -1\.0"),
+        (lambda: ModePreconditioner(torch.zeros(1), cap=1.0, every=0), "every: 0"),
         (lambda: ModePreconditioner(torch.zeros(1)), "either factors or cap"),
         (lambda: ModePreconditioner(torch.zeros(1), torch.ones(8), cap=1.0), "either factors or cap"),
     ],

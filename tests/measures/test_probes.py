@@ -143,6 +143,97 @@ def test_split_error_is_of_the_split_asked_for(digits):
         assert row[f"{split}_error"] == pytest.approx((labels != 4).double().mean().item())
 
 
+class InPlace(nn.Module):
+    """Two convolutions whose outputs the next layer overwrites, as most networks of the world are written."""
+
+    def __init__(self, dims=2, inplace=True):
+        super().__init__()
+        convolution = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dims - 1]
+        self.conv1, self.conv2 = convolution(1, 3, 3), convolution(3, 2, 3)
+        self.relu1, self.relu2 = nn.ReLU(inplace), nn.ReLU(inplace)
+
+    def forward(self, x):
+        x = self.relu1(self.conv1(x))
+        y = self.conv2(x)
+        x.mul_(0)
+        return self.relu2(y)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_activations_are_those_before_a_later_layer_works_in_place(dims):
+    model, x = InPlace(dims).double(), torch.randn(4, 1, *(7,) * dims).double()
+    seen = probes.activations(model, x, ("conv1", "relu1", "conv2"))
+    expected = model.conv1(x)
+    torch.testing.assert_close(seen["conv1"][1], expected)
+    assert (seen["conv1"][1] < 0).any()
+    torch.testing.assert_close(seen["relu1"][0], expected)
+    torch.testing.assert_close(seen["relu1"][1], expected.clamp(min=0))
+    torch.testing.assert_close(seen["conv2"][0], expected.clamp(min=0))
+    torch.testing.assert_close(seen["conv2"][1], model.conv2(expected.clamp(min=0)))
+
+
+def test_autocorrelation_of_an_input_that_is_overwritten_later():
+    model, x = InPlace().double(), torch.randn(4, 1, 9, 9).double()
+    R = probes.input_autocorrelation(model, x)
+    columns = functional.unfold(model.conv1(x).clamp(min=0), 3).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(R, (columns @ columns.T / columns.shape[1]).detach(), rtol=1e-10, atol=1e-12)
+
+
+def test_parametrised_layers_are_seen_as_they_compute():
+    conv = nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 2, 3)).double()
+    x = torch.randn(3, 1, 6, 6).double()
+    seen = probes.activations(nn.Sequential(conv, nn.ReLU(inplace=True)), x, ("0",))["0"]
+    torch.testing.assert_close(seen[1], functional.conv2d(x, conv.weight, conv.bias))
+
+
+SHARED = nn.ReLU()
+
+
+class Pair(nn.Module):
+    def forward(self, x):
+        return x, x
+
+
+@pytest.mark.parametrize(
+    ("model", "layer", "words"),
+    [
+        (nn.Sequential(SHARED, nn.Flatten(), SHARED), "0", "'0' ran 2 times on the images, not once"),
+        (nn.Sequential(nn.ReLU()), "1", "'1' is no layer of the model; there are 0"),
+        (nn.Sequential(Pair()), "0", "'0' takes or gives a tuple, not one tensor"),
+    ],
+)
+def test_what_activations_cannot_tell_is_refused(model, layer, words):
+    with pytest.raises(ValueError, match=words) as refusal:
+        probes.activations(model, torch.ones(2, 3), (layer,))
+    assert "\n" not in str(refusal.value)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize(
+    ("layer", "channels", "words"),
+    [
+        (nn.Conv2d(2, 2, 3, groups=2), 2, "has 2 groups and 'zeros' padding"),
+        (nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"), 2, "has 1 groups and 'reflect' padding"),
+        (nn.Conv2d(2, 2, 3, padding="same"), 2, "padding: 'same' is not"),
+        (nn.ConvTranspose2d(2, 2, 3), 2, "'0' is ConvTranspose2d, not a 2-d convolution"),
+        (nn.Linear(8, 2), 2, "'0' is Linear, not a 2-d convolution"),
+    ],
+)
+def test_layers_whose_patches_are_others_are_refused(layer, channels, words):
+    with pytest.raises(ValueError, match=words):
+        probes.input_autocorrelation(nn.Sequential(layer), torch.ones(2, channels, 8, 8), "0")
+
+
+def test_a_network_that_diverged_has_no_autocorrelation(images):
+    model = lenet()
+    with torch.no_grad():
+        model.conv1.weight.fill_(float("nan"))
+    with pytest.raises(ValueError, match="x: not all entries are finite"):
+        probes.input_autocorrelation(model, images)
+
+
 def test_a_wrong_layer_is_an_error(images):
-    with pytest.raises(AttributeError):
+    with pytest.raises(ValueError, match="'conv3' is no layer of the model; there are before1, conv1"):
         probes.activations(lenet(), images, ("conv3",))
+    with pytest.raises(ValueError, match="count: 0"):
+        probes.probe_images(datasets.load("digits"), 0)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bnlab.theory.patches import Geometry, geometry, unroll
+from bnlab.measures.probes import window_of
+from bnlab.theory.patches import Geometry, unroll
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ def local_errors(
 
     Raises:
         ValueError: if the model has no such layer, or if it is neither fully connected nor a convolution with zero
-            padding and one group, or if it runs other than once.
+            padding and one group, or if it runs other than once; if the loss is no single number, or the layer has no
+            part in it.
     """
     module = _named_layer(model, layer)
     window = _window(module, layer)
@@ -49,8 +51,8 @@ def local_errors(
 
     def cut(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         leaf = output.detach().requires_grad_()
-        seen.append((inputs[0].detach(), leaf))
-        return leaf.clone()  # a later layer may work in place
+        seen.append((inputs[0].detach().clone(), leaf))
+        return leaf.clone()  # a later layer may work in place, on the input as well
 
     # Buffers updated in the pass are copies: an interrupted run cannot leave the model with foreign statistics.
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
@@ -64,7 +66,11 @@ def local_errors(
             inputs, output = seen[0]
             if window is None and inputs.ndim != 2:
                 raise ValueError(f"layer: {layer!r} took an input of shape {tuple(inputs.shape)}, not (B, K)")
-            (gradient,) = torch.autograd.grad(value, output)
+            if value.ndim:
+                raise ValueError(f"loss: shape {tuple(value.shape)} is no mean over the batch, a single number")
+            (gradient,) = torch.autograd.grad(value, output, allow_unused=True)
+            if gradient is None:
+                raise ValueError(f"layer: {layer!r} has no part in the loss")
     finally:
         handle.remove()
     return LayerSignals(inputs, output.detach(), len(images) * gradient, window)
@@ -100,8 +106,4 @@ def _named_layer(model: nn.Module, layer: str) -> nn.Module:
 def _window(module: nn.Module, layer: str) -> Geometry | None:
     if isinstance(module, nn.Linear):
         return None
-    if module.groups != 1 or module.padding_mode != "zeros":
-        raise ValueError(
-            f"layer: {layer!r} has {module.groups} groups and {module.padding_mode!r} padding, not 1 and 'zeros'"
-        )
-    return geometry(module.kernel_size, module.stride, module.padding, module.dilation)
+    return window_of(module, layer)

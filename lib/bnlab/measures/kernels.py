@@ -21,9 +21,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import _SpectralNorm
 
+from bnlab import checks
 from bnlab.datasets import Dataset
 from bnlab.layers.batchnorm import BatchNorm
+from bnlab.layers.grouped_batchnorm import GroupedBatchNorm
+from bnlab.layers.nlms import NlmsConv2d
+from bnlab.layers.rms_norm import RmsNorm
 from bnlab.layers.threshold_norm import ThresholdNorm
 from bnlab.theory.modes import EffectiveEigenvalues, effective_eigenvalues
 
@@ -35,7 +41,7 @@ def empirical_ntk(model: nn.Module, inputs: Tensor, through_statistics: bool = T
     (n,). It is copied in float64 and its mode ignored: nothing of it changes, running statistics included. All
     parameters that require a gradient count; a parameter that the logits do not reach counts 0. J is never held for
     the weights of a `torch.nn.Linear`, whose part of K is sum_bb' (delta_b . delta_b') (h_b . h_b') over the layer's
-    inputs h and the logits' gradients delta at its outputs; those weights must be used by the layer alone.
+    inputs h and the logits' gradients delta at its outputs; those weights must be used by such layers alone.
 
     >>> line = nn.Linear(2, 1)  # one logit: J = (x, 1)
     >>> empirical_ntk(line, torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
@@ -43,12 +49,14 @@ def empirical_ntk(model: nn.Module, inputs: Tensor, through_statistics: bool = T
             [12., 26.]], dtype=torch.float64)
 
     Raises:
-        ValueError: no input, logits of another shape, no parameter with a gradient, dropout (no fixed function), a
-            logit that is not finite, or statistics to be held in a layer that cannot (`ThresholdNorm`).
+        ValueError: no input, logits of another shape, no parameter with a gradient; dropout, spectral_norm or weights
+            made by a hook (no fixed function of the parameters), `NlmsConv2d` (its backward pass is no derivative),
+            weights of a linear layer that something else uses as well; a logit that is not finite; or statistics to be
+            held in a layer that cannot (`ThresholdNorm`, `GroupedBatchNorm`).
     """
+    checks.tensor("inputs", inputs, "(n, ...)", half=True, finite=False, empty=True)
+    _refuse_what_has_no_kernel(model)
     twin = copy.deepcopy(model).double().train()
-    if any(isinstance(module, _DropoutNd) and module.p > 0 for module in twin.modules()):
-        raise ValueError("model: it has dropout, so its logits are no fixed function of the parameters")
     if not any(p.requires_grad for p in twin.parameters()):
         raise ValueError("model: no parameter requires a gradient")
     if not through_statistics:
@@ -64,15 +72,18 @@ def empirical_ntk(model: nn.Module, inputs: Tensor, through_statistics: bool = T
         others = [p for p in twin.parameters() if p.requires_grad and id(p) not in linear]
         uses = [(group, x, z) for group, (_, pairs) in captured.items() for x, z in pairs]
         gradients = _gradients(logits.flatten(), [z for _, _, z in uses] + others)  # one (n*C, ...) a tensor
+        _check_uses(logits, captured, gradients)
     kernel = logits.new_zeros(logits.numel(), logits.numel())
     by_weight = defaultdict(list)
     for (group, x, _), delta in zip(uses, gradients, strict=False):
-        by_weight[group].append((x.detach().flatten(0, -2), delta.flatten(1, -2)))  # (b, in), (n*C, b, out)
+        by_weight[group].append((x.flatten(0, -2), delta.flatten(1, -2)))  # (b, in), (n*C, b, out)
     for pairs in by_weight.values():
         h, delta = torch.cat([x for x, _ in pairs]), torch.cat([d for _, d in pairs], 1)
         kernel += torch.einsum("kbo,lbo->kl", delta, torch.einsum("bc,lco->lbo", h @ h.T, delta))
     for rows in gradients[len(uses) :]:
         kernel += rows.flatten(1) @ rows.flatten(1).T
+    if not torch.isfinite(kernel).all():
+        raise ValueError("model: a derivative of a logit is not finite")
     return (kernel + kernel.T) / 2
 
 
@@ -84,12 +95,14 @@ def fisher_gram(kernel: Tensor, logits: Tensor, likelihood: str = "softmax") -> 
     diag(p) - p p^T for each input, and the matrix is Lambda^(1/2) K Lambda^(1/2) / n.
 
     Raises:
-        ValueError: if logits are not (n, C) with n*C the side of the square kernel, or the likelihood is another word.
+        ValueError: if logits are not (n, C) with n*C the side of the square kernel, an entry is not a finite float32 or
+            float64 number, or the likelihood is another word.
     """
+    checks.tensor("kernel", kernel)
+    checks.tensor("logits", logits)
     if logits.ndim != 2 or kernel.shape != (logits.numel(), logits.numel()):
         raise ValueError(f"kernel: shape {tuple(kernel.shape)} is not (n*C, n*C) for logits {tuple(logits.shape)}")
-    if likelihood not in ("softmax", "gaussian"):
-        raise ValueError(f"likelihood: {likelihood!r} is not 'softmax' or 'gaussian'")
+    checks.choice("likelihood", likelihood, ("softmax", "gaussian"))
     kernel = kernel.double() / len(logits)
     if likelihood == "gaussian":
         return kernel
@@ -104,8 +117,28 @@ def kernel_spectrum(kernel: Tensor) -> EffectiveEigenvalues:
     """Top eigenvalue, pseudo condition number and number of dead directions of a kernel or Fisher Gram matrix.
 
     Batch statistics make directions exactly dead: a shift of a normalised channel's whole batch moves no logit.
+
+    Raises:
+        ValueError: as `effective_eigenvalues`.
     """
     return effective_eigenvalues(kernel)
+
+
+def _refuse_what_has_no_kernel(model: nn.Module) -> None:
+    for name, module in model.named_modules():
+        if isinstance(module, _DropoutNd) and module.p > 0:
+            raise ValueError("model: it has dropout, so its logits are no fixed function of the parameters")
+        if isinstance(module, NlmsConv2d) and module.norm != "none":
+            raise ValueError(f"model: {name!r} is an NlmsConv2d, whose backward pass is its update, no derivative")
+        hooked = {type(hook).__name__ for hook in module._forward_pre_hooks.values()} & {"WeightNorm", "SpectralNorm"}
+        iterated = parametrize.is_parametrized(module) and any(
+            isinstance(part, _SpectralNorm) for parts in module.parametrizations.values() for part in parts
+        )
+        if hooked or iterated:
+            raise ValueError(
+                f"model: the weight of {name!r} is made anew at every pass (spectral_norm, or weight_norm by a hook); "
+                "remove that first, or use torch.nn.utils.parametrizations.weight_norm"
+            )
 
 
 def _hold_statistics(twin: nn.Module) -> None:
@@ -114,13 +147,18 @@ def _hold_statistics(twin: nn.Module) -> None:
     @torch.no_grad()
     def hold(module: nn.Module, args: tuple[Tensor]) -> None:
         over = [0, *range(2, args[0].ndim)]
+        if isinstance(module, RmsNorm):
+            module.running_power = args[0].square().mean(over)
+            return
         module.running_mean = args[0].mean(over)
         module.running_var = args[0].var(over, unbiased=False)  # what training divides by
 
     for module in twin.modules():
         if isinstance(module, ThresholdNorm):
             raise ValueError("through_statistics: False, but ThresholdNorm has no statistics to hold: its mask moves")
-        if isinstance(module, (_BatchNorm, BatchNorm)):
+        if isinstance(module, GroupedBatchNorm):
+            raise ValueError("through_statistics: False, but GroupedBatchNorm has other statistics for each group")
+        if isinstance(module, (_BatchNorm, BatchNorm, RmsNorm)):
             module.eval()
             module.register_forward_pre_hook(hold)
 
@@ -129,13 +167,28 @@ def _capture_linears(twin: nn.Module) -> dict[int, tuple[Tensor, list[tuple[Tens
     """Have each linear layer note (input, output) at each use; by weight, since one weight may serve two layers."""
     captured: dict[int, tuple[Tensor, list[tuple[Tensor, Tensor]]]] = {}
 
-    def note(module: nn.Linear, args: tuple[Tensor], z: Tensor) -> None:
-        captured.setdefault(id(module.weight), (module.weight, []))[1].append((args[0], z))
+    def note(module: nn.Linear, args: tuple[Tensor], z: Tensor) -> Tensor:
+        captured.setdefault(id(module.weight), (module.weight, []))[1].append((args[0].detach().clone(), z))
+        return z.clone()  # the next layer may work in place
 
     for module in twin.modules():
         if type(module) is nn.Linear and module.weight.requires_grad:
             module.register_forward_hook(note)
     return captured
+
+
+def _check_uses(logits: Tensor, captured: dict, gradients: list[Tensor]) -> None:
+    """Refuse linear weights that the logits see otherwise than through the layers' uses noted in ``captured``."""
+    weights = [weight for weight, _ in captured.values()]
+    if not weights:
+        return
+    whole = torch.autograd.grad(logits.sum(), weights, allow_unused=True, materialize_grads=True)
+    deltas = iter(gradients)
+    for direct, (_, pairs) in zip(whole, captured.values(), strict=True):
+        parts = [(next(deltas).flatten(1, -2), x.flatten(0, -2)) for x, _ in pairs]  # (n*C, b, out), (b, in)
+        seen, size = sum(d.sum(0).mT @ x for d, x in parts), sum(d.norm() * x.norm() for d, x in parts)
+        if (direct - seen).norm() > 1e-8 * (direct.norm() + size):  # the sum over logits may be 0, its parts are not
+            raise ValueError("model: the weights of a linear layer are used by something else as well")
 
 
 def _gradients(logits: Tensor, tensors: list[Tensor]) -> list[Tensor]:

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from bnlab.measures.probes import input_autocorrelation
-from bnlab.theory.modes import TOLERANCE, natural_modes
+from bnlab import checks
+from bnlab.measures.probes import activations, window_of
+from bnlab.theory.modes import effective_eigenvalues, natural_modes, resolved
+from bnlab.theory.spectra import autocorrelation
 
 TOP = 5  # modes that count as the largest
 
@@ -39,15 +41,20 @@ def matching_factors(eigenvalues: Tensor, target: Tensor, group: str) -> Tensor:
     [3.0, 3.0, 3.0, 3.0, 1.0, 1.0, 1.0, 1.0]
 
     Raises:
-        ValueError: an unknown group, or shapes that differ.
+        ValueError: an unknown group, shapes that differ, or eigenvalues that do not ascend, are negative beyond
+            rounding, or are not finite float32 or float64 numbers.
     """
-    if group not in GROUPS:
-        raise ValueError(f"group = {group!r} is not one of {', '.join(GROUPS)}")
+    checks.choice("group", group, tuple(GROUPS))
+    for name, values in (("eigenvalues", eigenvalues), ("target", target)):
+        checks.tensor(name, values, "(K,)", 1)
+        effective_eigenvalues(values)  # refuses negative ones
+    if (eigenvalues.diff() < 0).any():
+        raise ValueError("eigenvalues: they do not ascend")
     if eigenvalues.shape != target.shape or eigenvalues.ndim != 1 or len(eigenvalues) <= TOP:
         raise ValueError(f"target: shape {tuple(target.shape)} beside {tuple(eigenvalues.shape)} of the eigenvalues")
     factors = torch.ones_like(eigenvalues)
     chosen = GROUPS[group](len(eigenvalues))
-    alive = eigenvalues > TOLERANCE * eigenvalues[-1]
+    alive = eigenvalues > resolved(eigenvalues) * eigenvalues[-1]
     ratio = torch.where(alive, target / eigenvalues.clamp_min(torch.finfo(eigenvalues.dtype).tiny), 1.0)
     factors[chosen] = ratio[chosen]
     return factors
@@ -60,10 +67,10 @@ def capping_factors(eigenvalues: Tensor, cap: float) -> Tensor:
     [1.0, 0.5]
 
     Raises:
-        ValueError: a cap that is not positive.
+        ValueError: a cap that is not positive, or eigenvalues that are not finite float32 or float64 numbers.
     """
-    if not cap > 0:
-        raise ValueError(f"cap = {cap!r} must be positive")
+    cap = checks.number("cap", cap, above=0)
+    checks.tensor("eigenvalues", eigenvalues, "(K,)", 1)
     return (cap / eigenvalues.clamp_min(cap)).clamp_max(1.0)
 
 
@@ -73,6 +80,10 @@ class ModePreconditioner:
 
     Handed to `training.train` as ``adjust``. Either ``factors`` (K,), by rank of the eigenvalue, ascending; or ``cap``,
     for `capping_factors` of the eigenvalues of the moment.
+
+    Raises:
+        ValueError: both or neither of factors and cap, a cap that is not positive, ``every`` below 1; when called, a
+            layer that is no convolution with a gradient, or not as many factors as modes.
     """
 
     images: Tensor = field(repr=False)  # normalised (B, C, H, W), on which R is measured
@@ -84,20 +95,30 @@ class ModePreconditioner:
     def __post_init__(self):
         if (self.factors is None) == (self.cap is None):
             raise ValueError("a preconditioner takes either factors or cap")
+        if self.cap is None:
+            checks.tensor("factors", self.factors, "(K,)", 1)
+        else:
+            checks.number("cap", self.cap, above=0)
+        checks.whole("every", self.every)
         self._matrix: Tensor | None = None
 
     @torch.no_grad()
     def __call__(self, model: nn.Module, step: int) -> None:
         """Change the layer's gradient in place; a network that is not finite keeps the matrix it had."""
         if self._matrix is None or step % self.every == 0:
-            R = input_autocorrelation(model, self.images, self.layer)
-            if R.isfinite().all():
-                self._matrix = self._preconditioner(R)
+            entering, _ = activations(model, self.images, (self.layer,))[self.layer]  # (B, IC, IH, IW)
+            window = window_of(model.get_submodule(self.layer), self.layer)
+            if entering.isfinite().all():
+                self._matrix = self._preconditioner(autocorrelation(entering, *window))
         gradient = model.get_submodule(self.layer).weight.grad  # (OC, IC, H, W)
+        if gradient is None:
+            raise ValueError(f"layer: {self.layer!r} has no gradient to change")
         if self._matrix is not None:
             gradient.copy_((gradient.flatten(1) @ self._matrix.to(gradient)).view_as(gradient))
 
     def _preconditioner(self, R: Tensor) -> Tensor:
         spectrum = natural_modes(R)
         factors = self.factors if self.cap is None else capping_factors(spectrum.eigenvalues, self.cap)
+        if factors.shape != spectrum.eigenvalues.shape:
+            raise ValueError(f"factors: {len(factors)} for the {len(R)} modes of {self.layer!r}")
         return (spectrum.eigenvectors * factors.to(R)) @ spectrum.eigenvectors.mT  # (K, K)

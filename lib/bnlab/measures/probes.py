@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from bnlab import checks
 from bnlab.datasets import Dataset
 from bnlab.randomness import generator
 from bnlab.theory import modes
+from bnlab.theory.patches import Geometry, geometry
 from bnlab.theory.spectra import autocorrelation
 from bnlab.training import train as training
 
@@ -24,9 +26,13 @@ PROBE_IMAGES = 1000  # or all there are
 
 
 def probe_images(dataset: Dataset, count: int = PROBE_IMAGES) -> Tensor:
-    """Normalised training images (count, C, H, W), fixed for all runs, so that no batch noise is in what they tell."""
+    """Normalised training images (count, C, H, W), fixed for all runs, so that no batch noise is in what they tell.
+
+    Raises:
+        ValueError: a count that is no whole number of at least 1.
+    """
     total = len(dataset.train_labels)
-    chosen = torch.randperm(total, generator=generator(0, "probe images"))[: min(count, total)]
+    chosen = torch.randperm(total, generator=generator(0, "probe images"))[: min(checks.whole("count", count), total)]
     return dataset.normalise(dataset.train_images[chosen.to(dataset.train_images.device)])
 
 
@@ -51,36 +57,64 @@ def using_batch_statistics(model: nn.Module) -> Iterator[None]:
 def activations(model: nn.Module, images: Tensor, layers: tuple[str, ...]) -> dict[str, tuple[Tensor, Tensor]]:
     """Give what enters and what leaves each named layer, in train mode on the given images.
 
+    Copies, as they are when the layer has its input and gives its output: a later layer may work in place.
+
     >>> model = nn.Sequential(nn.Linear(2, 3, bias=False), nn.ReLU())
     >>> [tuple(t.shape) for t in activations(model, torch.zeros(4, 2), ("0",))["0"]]
     [(4, 2), (4, 3)]
 
     Raises:
-        AttributeError: the model has no layer of that name.
+        ValueError: the model has no layer of that name, runs it other than once, or with anything but one tensor.
     """
-    seen: dict[str, tuple[Tensor, Tensor]] = {}
+    known = dict(model.named_modules())
+    if missing := [name for name in layers if name not in known]:
+        raise ValueError(f"layers: {missing[0]!r} is no layer of the model; there are {', '.join(filter(None, known))}")
+    seen: dict[str, list[Tensor]] = {name: [] for name in layers}  # input, output
 
-    def keep(name: str):
-        def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            seen[name] = (inputs[0].detach(), output.detach())
+    def keep(name: str, value: object) -> None:
+        if not isinstance(value, Tensor):
+            raise ValueError(f"layers: {name!r} takes or gives a {type(value).__name__}, not one tensor")
+        seen[name].append(value.detach().clone())
 
-        return hook
-
-    handles = [model.get_submodule(name).register_forward_hook(keep(name)) for name in layers]
+    handles = []
+    for name in layers:
+        before, after = known[name].register_forward_pre_hook, known[name].register_forward_hook
+        handles.append(before(lambda _, inputs, name=name: keep(name, inputs[0] if inputs else inputs)))
+        handles.append(after(lambda _, inputs, output, name=name: keep(name, output)))
     try:
         with using_batch_statistics(model):
             model(images)
     finally:
         for handle in handles:
             handle.remove()
-    return seen
+    if other := [name for name in layers if len(seen[name]) != 2]:
+        raise ValueError(f"layers: {other[0]!r} ran {len(seen[other[0]]) // 2} times on the images, not once")
+    return {name: (entering, leaving) for name, (entering, leaving) in seen.items()}
+
+
+def window_of(module: nn.Module, layer: str) -> Geometry:
+    """How the kernel of the 2-d convolution called ``layer`` moves over its input.
+
+    Raises:
+        ValueError: no such convolution, or one with other padding than zeros or with groups, whose patches are others.
+    """
+    if not isinstance(module, nn.Conv2d):
+        raise ValueError(f"layer: {layer!r} is {type(module).__name__}, not a 2-d convolution")
+    if module.groups != 1 or module.padding_mode != "zeros":
+        raise ValueError(
+            f"layer: {layer!r} has {module.groups} groups and {module.padding_mode!r} padding, not 1 and 'zeros'"
+        )
+    return geometry(module.kernel_size, module.stride, module.padding, module.dilation)
 
 
 def input_autocorrelation(model: nn.Module, images: Tensor, layer: str = "conv2") -> Tensor:
-    """R of the inputs of a convolution layer, (K, K) float64, mean over images and positions."""
-    module = model.get_submodule(layer)
+    """R of the inputs of a convolution layer, (K, K) float64, mean over images and positions.
+
+    Raises:
+        ValueError: as `activations` and `window_of`; the layer's input is not finite (the network has diverged).
+    """
     entering, _ = activations(model, images, (layer,))[layer]  # (B, IC, IH, IW)
-    return autocorrelation(entering, module.kernel_size, module.stride, module.padding, module.dilation)
+    return autocorrelation(entering, *window_of(model.get_submodule(layer), layer))
 
 
 @dataclass(frozen=True)
@@ -119,8 +153,7 @@ def _spectrum(model: nn.Module, maps: Tensor, features: Tensor) -> dict[str, flo
     names = ("lambda_max", "lambda_min", "lambda_min_alive", "dead_modes", "lambda_max_fc", "power_fc")
     if not (maps.isfinite().all() and features.isfinite().all()):
         return dict.fromkeys(names, float("nan"))
-    window = model.get_submodule("conv2")
-    R = autocorrelation(maps, window.kernel_size, window.stride, window.padding, window.dilation)  # (K, K)
+    R = autocorrelation(maps, *window_of(model.get_submodule("conv2"), "conv2"))  # (K, K)
     spectrum = modes.effective_eigenvalues(R)
     wide = features.double()
     R_fc = wide.mT @ wide / len(wide)  # (F, F)

@@ -247,14 +247,13 @@ def _one_step(W: Tensor, x: Tensor, d: Tensor | float, mu: float) -> tuple[Tenso
     if checks.tensor("W", W, "(..., K)", finite=False).ndim < 1 or W.shape[-1:] != x.shape[-1:]:
         raise ValueError(f"W, x: shapes {tuple(W.shape)} and {tuple(x.shape)} do not both end in the same K")
     checks.alike(W=W, x=x)
-    if not isinstance(d, Tensor):
-        return W, x, checks.number("d", d), checks.number("mu", mu)
-    checks.tensor("d", d)
     try:
         leading = torch.broadcast_shapes(W.shape, x.shape)[:-1]
     except RuntimeError:
         raise ValueError(f"W, x: shapes {tuple(W.shape)} and {tuple(x.shape)} do not fit each other") from None
-    if d.ndim and d.shape != leading:
+    if not isinstance(d, Tensor):
+        return W, x, checks.number("d", d), checks.number("mu", mu)
+    if checks.tensor("d", d).ndim and d.shape != leading:
         raise ValueError(f"d: shape {tuple(d.shape)} is not {tuple(leading)}, a response for each filter")
     return W, x, d, checks.number("mu", mu)
 
