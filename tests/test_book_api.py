@@ -1,0 +1,68 @@
+"""The API reference: a page a floor, and docstrings shown as they are meant."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from book_files import ROOT
+
+import bnlab
+
+pytest.importorskip("sphinx", reason="Sphinx is not installed")
+LIBRARY = Path(bnlab.__file__).parent
+
+
+@pytest.fixture(scope="module")
+def api():
+    spec = importlib.util.spec_from_file_location("bnlab_api", ROOT / "book" / "_ext" / "bnlab_api.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_floor_has_its_page():
+    floors = {path.parent.name for path in LIBRARY.glob("*/__init__.py")} | {"ground"}
+    pages = {path.stem for path in (ROOT / "book" / "api").glob("*.md")}
+    toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    assert pages == floors
+    assert [name for name in floors if f"book/api/{name}\n" not in toc] == []
+
+
+def test_every_module_is_on_one_page(api):
+    floors = [path.parent.name for path in LIBRARY.glob("*/__init__.py")]
+    shown = [name for floor in (None, *floors) for name in api.modules(floor)]
+    there = {path.relative_to(LIBRARY).with_suffix("") for path in LIBRARY.rglob("*.py")} - {Path("__init__")}
+    assert sorted(shown) == sorted("bnlab." + ".".join(p for p in path.parts if p != "__init__") for path in there)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("|x| of `a|b` and ``|c|``", r"\|x\| of `a|b` and ``|c|``"),
+        (
+            "the *largest value*, of k**2 for H* or (k, *shape)",
+            r"the *largest value*, of k\*\*2 for H\* or (k, \*shape)",
+        ),
+        ("x_ and x_k", r"x\_ and x_k"),
+        (r"\*arguments: as napoleon writes them", r"\*arguments: as napoleon writes them"),
+        ("so::\n\n    a | b * c\n\n|d|", "so::\n\n    a | b * c\n\n\\|d\\|"),
+        (">>> 2 ** 3 | 1\n9\n\n|d|", ">>> 2 ** 3 | 1\n9\n\n\\|d\\|"),
+        (
+            "| a | b |\n|---|---|\n| `c` |  |",
+            ".. list-table::\n   :header-rows: 1\n\n   * - a\n     - b\n   * - `c`\n     - ",
+        ),
+    ],
+)
+def test_a_docstring_is_shown_as_it_is_meant(api, written, meant):
+    lines = written.split("\n")
+    api.as_meant(None, "function", "f", None, None, lines)
+    assert "\n".join(lines) == meant
+
+
+def test_a_default_made_anew_does_not_hide_the_types(api):
+    given = "(rates: Mapping[str, float] = <factory>)"
+    assert api.without_factories(None, "class", "Job", None, None, given, None) == (
+        "(rates: Mapping[str, float] = ...)",
+        None,
+    )
+    assert api.without_factories(None, "exception", "E", None, None, None, None) == (None, None)
