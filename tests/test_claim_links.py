@@ -76,6 +76,14 @@ def test_an_address_is_seen_from_the_page(extension):
     assert extension.address(claim("C-A"), pages, "errata") == "04_natural_modes.html#claim-C-A"
 
 
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_what_a_claim_names_is_a_heading_of_its_chapter(chapter):
+    text = "\n".join(source(cell) for cell in cells(chapter, "markdown"))
+    headings = {nodes.make_id(found) for found in re.findall(r"(?m)^#+ (.+)$", text)}
+    named = {c.shown_at for c in ledger.claims(ROOT).values() if c.chapter == chapter.stem[:2] and c.shown_at}
+    assert named - headings == set()
+
+
 def errata() -> dict[str, set[str]]:
     """Read which claims each erratum names in its text."""
     parts = re.split(r"(?m)^\((err-\d+)\)=\n", (ROOT / "book" / "errata.md").read_text(encoding="utf-8"))

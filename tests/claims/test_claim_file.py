@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+from book_files import ROOT
 from conftest import CLAIMS
 
 from bnlab.claims import claim_file
@@ -9,6 +10,13 @@ from bnlab.claims.claim_file import Amendment, LedgerError
 
 COMMON = {"document": "Toy 2020", "place": "Section 1", "chapter": "90"}
 CHANGE = {"date": "2026-11-28", "earlier": "above 2", "why": "the 2 was ours", "says": "not reproduced, 4 of 8"}
+
+
+# Criteria changed, and sizes, seeds or tolerances settled, when a result had been seen; the history shows each.
+EXCEPTIONS = (
+    "C-Fig6 C-Fig8b C-BN-LR C-Order C-Drift C-Fig10a E-Dec4 E-Dec4b E-HS1 E-OLS6 E-OLS4 E-Margin E-NTK1 E-Batch "
+    "C-SGD E-HS5 C-Fig9 B-Xav E-Bwd2 E-Noise2 C-Eq1 E-Cost C-Fig7 C-Fig8a"
+)
 
 
 def row(**more) -> dict:
@@ -91,3 +99,10 @@ def test_a_malformed_amendment_is_refused(mini, amended, reason):
 )
 def test_a_malformed_optional_field_is_refused(mini, field, value, reason):
     assert reason in refusal(mini, **{field: value})
+
+
+@pytest.mark.xfail(reason="rows of the chapters are being written", strict=False)
+def test_what_was_changed_after_a_look_is_told():
+    known = claim_file.claims(ROOT)
+    told = {claim.id for claim in known.values() if claim.amended or claim.settled_after_a_look}
+    assert [name for name in EXCEPTIONS.split() if name not in told] == []

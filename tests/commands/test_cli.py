@@ -184,7 +184,7 @@ def test_a_cuda_that_is_not_there(mini, refused, monkeypatch):
 
 def test_files_that_are_broken_are_named(built, refused):
     (built / "book" / "claims.yml").write_text("- {id: T-1}")
-    assert "claims.yml: \"{'id': 'T-1'}\" is not a claim" in refused("ledger")
+    assert "claims.yml: 'T-1' is not a claim" in refused("ledger")
     (book.executed_folder(built) / "90_tiny.ipynb").write_text('{"cells": [')
     assert "90_tiny.ipynb is not a readable notebook" in refused("ledger", "--json")
     (built / "book" / "90_tiny.ipynb").write_text("")
