@@ -271,6 +271,13 @@ def test_whole_trainings_need_every_run(judge):
         judge(None, **WHERE)
 
 
+def test_where_everything_diverged_nothing_is_compared():
+    gone = trainings().assign(diverged=True)
+    for judge in (training_verdicts.speed, training_verdicts.stability):
+        with pytest.raises(NotRunError, match="that did not diverge"):
+            judge(gone, **WHERE)
+
+
 def high(**ends):
     """Whole trainings at rate 3 alone."""
     return trainings(ends={3.0: {"none": 0.9, "amplify": 0.9, "batch": 0.05, "suppress": 0.05} | ends}, rates=(3.0,))
@@ -401,8 +408,8 @@ def test_where_there_is_no_gap_a_seed_does_not_agree():
     verdict = share(once)
     assert (verdict.verdict, verdict.seeds) == ("partly", 5)
     assert "no gap in 1 of 5 seeds" in verdict.measured
-    with pytest.raises(NotRunError, match="no gap between Baseline and BN in any seed"):
-        share(arms(baseline=0.2, both=0.2))
+    nowhere = share(arms(baseline=0.2, both=0.2))
+    assert (nowhere.verdict, nowhere.seeds) == ("reported", 5)
     for seed in (1, 2, 3):
         once = set_at(once, 0.2, "test_error", arm="baseline", seed=seed)
     verdict = share(once)

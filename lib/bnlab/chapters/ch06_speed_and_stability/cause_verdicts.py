@@ -31,7 +31,8 @@ def shares_of_the_gap(arms: pd.DataFrame | None, *, scale: str, data: str) -> li
     raised, after = share[RAISED], share[AFTER]
     no_gap = int(raised.isna().sum())
     if no_gap == len(errors):
-        raise coverage.NotRunError("no gap between Baseline and BN in any seed, so that nothing is a share of it")
+        why = "BN is not ahead of Baseline in any seed, so that there is no gap of which to close a share"
+        return [ledger.judge("C-Sep", "reported", seeds=len(errors), scale=scale, data=data, measured=why)]
     summary = interventions.share_summary(found).set_index(["fc_mode", "arm"])
     interval = summary.loc[("paper", RAISED), ["low", "high"]].tolist()
     matched = ("matched", interventions.BOTH)

@@ -90,8 +90,13 @@ def last_step(runs: pd.DataFrame) -> int:
 
 
 def early(runs: pd.DataFrame, rate: float) -> tuple[int, pd.DataFrame]:
-    """The recorded step nearest to `EARLY`, and the test errors there, seeds x networks."""
-    need(runs, "whole trainings", learning_rate=[rate])
+    """The recorded step nearest to `EARLY`, and the test errors there, seeds x networks.
+
+    Raises:
+        NotRunError: no whole trainings at that rate, or all of them diverged.
+        LedgerError: a run is not there.
+    """
+    last_step(need(runs, "whole trainings", learning_rate=[rate]))
     step = effects.nearest_step(runs, EARLY)
     return step, errors_after(runs, step, rate)[0]
 
