@@ -16,6 +16,7 @@ from bnlab.commands import compare as comparison
 from bnlab.commands import record as recording
 from bnlab.commands import reseed as reseeding
 from bnlab.commands import run as rerun
+from bnlab.commands import verify as verifying
 from bnlab.commands.parameters import ParameterError
 from bnlab.records import recorded
 
@@ -86,6 +87,7 @@ def _parser() -> _Parser:
     record.add_argument("--force", action="store_true", help="record again what is already recorded")
     record.add_argument("--dirty", action="store_true", help="with a library that is not committed; the page says so")
     record.add_argument("--replace", action="store_true", help="put other parameters in the place of what is there")
+    record.add_argument("--verify", nargs="*", metavar="PART", help="make parts again, and compare (the cheapest one)")
     record.set_defaults(command=_record)
 
     reseed = commands.add_parser("reseed", help="a chapter's quick settings with other seeds: which verdicts move")
@@ -160,6 +162,11 @@ def _record(options: argparse.Namespace) -> int:
     given = _given(options)
     device = given.pop("device", "auto")
     folder = options.output or book.root() / "data" / "recorded"
+    if options.verify is not None:
+        where = {"device": device, "data_root": options.data_root, "folder": folder}
+        found = verifying.verify(options.chapter, options.verify, given=given, **where)
+        print("\n".join(map(str, found)))
+        return 0 if all(agreement.holds for agreement in found) else 1
     target = recording.record(
         options.chapter,
         given,
