@@ -27,3 +27,10 @@ window.addEventListener("hashchange", unfoldTarget);
 window.addEventListener("beforeprint", () => {
   for (const card of document.querySelectorAll("details.bn-card")) card.open = true;
 });
+
+// The theme's fold of a page with pages below it in the sidebar has a picture for a name.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const summary of document.querySelectorAll(".bd-sidebar summary:not([aria-label])")) {
+    summary.setAttribute("aria-label", "pages below the one above");
+  }
+});
