@@ -181,7 +181,7 @@ def test_a_run_that_is_killed_or_stopped_leaves_earlier_results_whole(mini, tmp_
     for ending in (signal.SIGINT, signal.SIGKILL):  # both at once: they share the folder
         command = [sys.executable, "-c", textwrap.dedent(program), str(folder)]
         running[ending] = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while sum("globals" in partial.read_text() for partial in folder.glob(".*")) < 2:  # saved after the check cell
         assert time.monotonic() < deadline, "no run began"
         time.sleep(0.1)

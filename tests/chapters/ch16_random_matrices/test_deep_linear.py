@@ -57,5 +57,5 @@ def test_refuses_impossible_depths():
     for arguments in ({"depth": 0}, {"depth": 2, "steps": 0}, {"depth": 1.5}):
         with pytest.raises(ValueError, match=r"^(depth|steps) must be an integer >= 1, got"):
             largest_stable_rate(**arguments)
-    with pytest.raises(ValueError, match=r"^N must be an integer >= 1"):
+    with pytest.raises(ValueError, match=r"^N: 0 is not a whole number of at least 1"):
         largest_stable_rate(2, size=0)

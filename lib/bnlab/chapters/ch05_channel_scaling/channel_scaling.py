@@ -195,6 +195,15 @@ def centring(every: Sequence[Specification], layer: Callable[[Specification], La
     return table(rows, units | {"largest_left": "1"})
 
 
+def _input_autocorrelation(model: torch.nn.Module, probe: Tensor, layer: str) -> Tensor:
+    """R of a layer's input; all nan where a diverged network's input is not finite."""
+    try:
+        return input_autocorrelation(model, probe, layer)
+    except ValueError:
+        side = model.get_submodule(layer).weight[0].numel()
+        return torch.full((side, side), torch.nan, dtype=torch.float64, device=probe.device)
+
+
 def responses(
     dataset: Dataset, probe: Tensor, steps: int, rate: float, batch_size: int, seeds: Sequence[int], device: str
 ) -> pd.DataFrame:
@@ -208,7 +217,7 @@ def responses(
         for variant, norm in VARIANTS.items():
             model, _ = trained_lenet(Specification(norm, rate, seed), dataset, steps, batch_size, device)
             for name in ("conv1", "conv2"):
-                R = input_autocorrelation(model, probe, name)
+                R = _input_autocorrelation(model, probe, name)
                 known = baseline.setdefault(name, R)
                 distance = ((R - known).norm() / known.norm()).nan_to_num(torch.inf).item()
                 rows.append((seed, variant, name, distance, int(torch.equal(R, known))))
