@@ -95,5 +95,5 @@ def test_spectra_are_drawn_once_for_the_tables_that_share_them(monkeypatch):
 def test_impossible_parameters_give_one_line():
     with pytest.raises(ValueError, match=r"^N: 0 is not a whole number of at least 1"):
         matrix_products.parts(**{**SMALL, "size": 0})["extremes"]()
-    with pytest.raises(ValueError, match=r"^M must be an integer >= 1"):
+    with pytest.raises(ValueError, match=r"^M: 0 is not a whole number of at least 1"):
         matrix_products.parts(**{**SMALL, "products": (0,)})["histogram"]()
