@@ -92,8 +92,7 @@ def train(
     wanted, rows, diverged = {*record_at, steps}, [], False
     batches = _endless(dataset, batch_size, generator)
     model.train()
-    for step in range(1, steps + 1):
-        images, labels = next(batches)  # (B, C, H, W), (B,)
+    for step, (images, labels) in zip(range(1, steps + 1), batches, strict=False):  # (B, C, H, W), (B,)
         loss = functional.cross_entropy(model(images), labels)
         if step == 1 and 0 in wanted:
             rows.append({"step": 0, "loss": loss.item(), **measure(model, measurements)})
