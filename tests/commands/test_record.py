@@ -1,3 +1,5 @@
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -15,7 +17,8 @@ from bnlab.commands import presets
 from bnlab.commands import record as recording
 from bnlab.commands.parameters import ParameterError
 from bnlab.commands.presets import RecordingError
-from bnlab.records import experiments, keys, provenance, recorded
+from bnlab.records import experiments, files, keys, provenance, recorded
+from bnlab.sweeps import sweep as sweeps
 
 CALLS = []
 
@@ -46,6 +49,10 @@ def parts(
         return pd.DataFrame({"rate": rates, "device": [device] * len(rates), "shuffle": shuffle})
 
     return {"losses": losses, "facts": facts}
+
+
+def one_run(point):
+    return pd.DataFrame({"loss": [1.0]})
 
 
 def with_data(dataset, steps: int = 1, device: str = "cpu"):
@@ -297,6 +304,67 @@ def test_a_recording_goes_on_when_nobody_can_read_it(house, tmp_path, monkeypatc
     monkeypatch.setattr(sys, "stdout", Full())
     recording.record("90", {}, folder=tmp_path)
     assert recorded.load(tmp_path, "90")
+
+
+def full_disk(monkeypatch, when=lambda: True):
+    """Let the disk be full whenever ``when()``: what is written then does not reach it."""
+    fsync = os.fsync
+
+    def full(descriptor):
+        if when():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    monkeypatch.setattr(files.os, "fsync", full)
+
+
+def everything(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"}
+
+
+def test_a_disk_that_is_full_loses_nothing_and_is_told_in_one_line(house, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    recording.record("90", {}, folder=out)
+    CALLS.clear()
+    before = everything(out)
+    with monkeypatch.context() as patch:
+        full_disk(patch, lambda: "facts" in CALLS)
+        line = refusal(RecordingError, recording.record, "90", {}, folder=out, force=True)
+    assert "cannot be written (No space left on device): name a folder that can be." in line
+    assert everything(out).items() >= before.items()
+    parts_kept = {path.name for path in everything(out).keys() - before.keys()}
+    assert parts_kept == {"losses.csv.gz", "losses.json"}  # the part before it, and no hidden file
+    recording.record("90", {}, folder=out, force=True)
+    assert CALLS == ["losses", "facts", "facts"]
+
+
+def test_a_disk_that_is_full_at_the_end_loses_nothing(house, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    recording.record("90", {}, folder=out)
+    before = everything(out / "90")
+    with monkeypatch.context() as patch:
+        whole, saved = recorded.save, []
+        patch.setattr(recorded, "save", lambda *content: (saved.append("begun"), whole(*content)))
+        full_disk(patch, lambda: saved and (saved.append("table") or len(saved) > 2))  # from its second file on
+        line = refusal(recorded.RecordedError, recording.record, "90", {}, folder=out, force=True)
+    assert line == f"{out / '90'} cannot be written (No space left on device): name a folder that can be."
+    assert everything(out / "90").items() >= before.items()
+    assert not list((out / "90").glob(".*"))
+    assert len(recorded.load(out, "90").tables["losses"]) == 5
+
+
+def test_runs_that_cannot_be_kept_are_told_in_one_line(house, tmp_path, monkeypatch):
+    def swept(folder=None):
+        return {"runs": lambda: sweeps.sweep(sweeps.grid(seed=[0, 1]), one_run, folder=folder, progress=False)}
+
+    monkeypatch.setattr(sys.modules["bnlab.chapters.fake"], "parts", swept)
+    preset(house, "{}")
+    with monkeypatch.context() as patch:
+        full_disk(patch)
+        line = refusal(RecordingError, recording.record, "90", {}, folder=tmp_path)
+    runs = tmp_path / ".partial" / "runs"
+    assert line == f"part runs: {runs} cannot be written (No space left on device): name a folder that can be."
+    assert list(runs.iterdir()) == []
 
 
 def test_the_data_are_loaded_onto_the_device(house, tmp_path, monkeypatch):
