@@ -72,12 +72,13 @@ def _verdict_line(
     word = decides.verdict if decides else undecided(claim, quick)
     parts = [badge(word)]
     if again and decides is quick:
-        parts.append(f'<span class="bn-reach{"" if again.steady else " bn-unsteady"}">{again.short}</span>')
+        parts.append(_short(again))
     if claim.amended:
         parts.append('<span class="bn-reach">criterion amended</span>')
     for other in (quick, full):
         if other and other is not decides and other.verdict != word:
-            parts.append(f'<span class="bn-reach">{SHORT[other.scale]}: {other.verdict}</span>')
+            draws = f" ({again.short})" if other is quick and again and not again.steady else ""
+            parts.append(f'<span class="bn-reach">{SHORT[other.scale]}: {other.verdict}{draws}</span>')
     return " ".join(parts)
 
 
@@ -92,9 +93,14 @@ def _sides(claim: Claim, quick: ledger.Verdict | None, full: ledger.Verdict | No
 
 def _side(verdict: ledger.Verdict, again: reach.Reach | None) -> str:
     facts = details(verdict) + ([again.sentence] if again else [])
-    head = f'<p class="bn-side">{SIDES[verdict.scale]} {badge(verdict.verdict)}</p>'
+    draws = f" {_short(again)}" if again and not again.steady else ""
+    head = f'<p class="bn-side">{SIDES[verdict.scale]} {badge(verdict.verdict)}{draws}</p>'
     foot = f'<p class="bn-place">{html.escape("; ".join(facts))}</p>' if facts else ""
     return f"<div>{head}<p>{mathematics(verdict.measured)}</p>{foot}</div>"
+
+
+def _short(again: reach.Reach) -> str:
+    return f'<span class="bn-reach{"" if again.steady else " bn-unsteady"}">{again.short}</span>'
 
 
 def details(verdict: ledger.Verdict) -> list[str]:
