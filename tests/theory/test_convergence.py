@@ -7,7 +7,7 @@ import scipy.optimize
 import torch
 
 from bnlab.randomness import generator
-from bnlab.theory import convergence, modes
+from bnlab.theory import convergence, modes, stability
 
 
 def draw(*shape, seed=0, purpose="draw"):
@@ -56,7 +56,7 @@ def test_contraction_of_the_slowest_mode(rule, factor):
     p = problem()
     found = modes.natural_modes(p.H)
     kappa = (found.eigenvalues[-1] / found.eigenvalues[0]).item()
-    rate = 1 / found.eigenvalues[-1].item() if rule == "1/L" else modes.best_rate(p.H)[0]
+    rate = 1 / found.eigenvalues[-1].item() if rule == "1/L" else stability.best_rate(p.H)[0]
     start = p.solution + found.eigenvectors[:, 0]  # the error lies along the slowest mode alone
     run = convergence.descend(p, rate, 20, start)
     lengths = (run.weights - p.solution).norm(dim=-1)
@@ -65,7 +65,7 @@ def test_contraction_of_the_slowest_mode(rule, factor):
 
 def test_descent_side_by_side_is_descent_one_by_one_and_diverges_above_the_bound():
     p = problem()
-    bound = modes.stability_bound(p.H)
+    bound = stability.stability_bound(p.H)
     rates = torch.tensor([0.5, 0.99, 1.01], dtype=torch.float64) * bound
     start = draw(6, purpose="w0")
     together = convergence.descend(p, rates, 400, start, every=100)

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from bnlab.claims import ledger
+from bnlab.claims import book, ledger
 from bnlab.claims.cards import claim_cards, details
 from bnlab.claims.markup import badge, display, errata_links, mathematics, place, small
 from bnlab.claims.verdicts import as_metadata
-from bnlab.records import recorded
+from bnlab.records import changes, recorded
 
 __all__ = ["claim_cards", "claim_table", "provenance", "table"]
 
@@ -81,7 +81,16 @@ def _source(facts: dict) -> str:
     if facts["sources"] is None:
         return f"recorded from uncommitted code after commit {head[:12]}, to be recorded again"
     named = f"commit {head[:12]}" + ("+ and changes that were not committed" if dirty else "")
-    return f"{named}; sources of {len(facts['sources'])} modules"
+    return f"{named}; sources of {len(facts['sources'])} modules, {_since(facts)}"
+
+
+def _since(facts: dict) -> str:
+    """Say what became of the code since it made a result."""
+    listed = changes.since(facts["chapter"], facts["sources"], book.root() / "data" / "recorded")
+    if listed is None:
+        return "changed since, and nothing says that the numbers are the same: record it again"
+    told = dict.fromkeys(f"{change.why} ({change.checked})" for change in listed)
+    return "; since then: ".join(["none of which was changed since" if not told else "changed since", *told])
 
 
 def _json(column: pd.Series) -> list:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bnlab import checks
-from bnlab.theory.modes import TOLERANCE, resolved
+from bnlab.theory.modes import resolved
 
 
 def correlations(X: Tensor, D: Tensor) -> tuple[Tensor, Tensor]:
@@ -181,39 +181,6 @@ def lms_trajectory(W0: Tensor, X: Tensor, D: Tensor, mu: float) -> Tensor:
     for n, (x, d) in enumerate(zip(X, D, strict=True)):
         trajectory[n + 1] = trajectory[n] - mu * x * _error(trajectory[n], x, d)
     return trajectory
-
-
-def mean_square_limit(X: Tensor) -> float:
-    """Rate below which, and only below which, LMS on independent draws of X's columns has bounded variance.
-
-    Each step maps S = E[C C^T] to T(S) = S - mu (R S + S R) + mu^2 E[x x^T S x x^T], plus a constant. T keeps positive
-    matrices positive, so its spectral radius passes 1 where 1 / mu is the largest theta of F v = theta (R (+) R) v,
-    F = E[(x x^T) (x) (x x^T)] and the Kronecker sum on the right. For one Gaussian weight that is mu = 2 / (3 lambda),
-    a third of 2 / tr R (`modes.mean_square_bound`): fourth moments decide. X is (K, M) or (B, K, M); float64 within.
-    Directions without power are left out. K^4 numbers: for K up to about 50.
-
-    >>> round(mean_square_limit(torch.tensor([[1.0, -1.0, 1.0]])), 9)  # |x| = 1 does not fluctuate: 2 / lambda
-    2.0
-
-    Raises:
-        ValueError: if X is not (K, M) or (B, K, M) of finite float32 or float64 numbers, or has no power.
-    """
-    checks.tensor("X", X, "(K, M) or (B, K, M)", (2, 3))
-    if not X.any():
-        raise ValueError(f"X: shape {tuple(X.shape)} is not (K, M) or (B, K, M) with some power")
-    columns = X.double() if X.ndim == 2 else X.double().transpose(0, 1).flatten(1)  # (K, N)
-    eigenvalues, Q = torch.linalg.eigh(columns @ columns.T / columns.shape[1])
-    alive = eigenvalues > TOLERANCE * eigenvalues[-1]
-    columns, eigenvalues = Q[:, alive].T @ columns, eigenvalues[alive]  # in R's basis the Kronecker sum is diagonal
-    # T keeps symmetric matrices symmetric: coordinates are their upper triangle, off the diagonal times sqrt 2.
-    row, column = torch.triu_indices(len(columns), len(columns), device=columns.device)
-    weight = torch.where(row == column, 1.0, 2**0.5).to(columns.dtype).unsqueeze(1)  # (K(K+1)/2, 1)
-    F = 0.0
-    for some in columns.split(2**20 // len(row) + 1, dim=1):
-        pairs = weight * some[row] * some[column]  # (K(K+1)/2, n)
-        F = F + pairs @ pairs.T / columns.shape[1]
-    scale = (eigenvalues[row] + eigenvalues[column]).rsqrt()
-    return 1 / torch.linalg.eigvalsh(scale.unsqueeze(1) * F * scale)[-1].item()
 
 
 def _error(W: Tensor, x: Tensor, d: Tensor | float) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bnlab.randomness import generator
 from bnlab.tables import table
-from bnlab.theory import convergence, modes, rayleigh
+from bnlab.theory import convergence, modes, rayleigh, stability
 from bnlab.theory.convergence import LeastSquares
 
 SAMPLES = 200  # rows of a design: enough that H is well determined, few enough that it is not the identity
@@ -51,7 +51,7 @@ def contraction(dimension: int, seeds: Sequence[int], steps: int = 20) -> pd.Dat
         found = modes.natural_modes(problem.H)
         spectrum = modes.effective_eigenvalues(found.eigenvalues)
         kappa = spectrum.condition_number
-        best, factor = modes.best_rate(found.eigenvalues)
+        best, factor = stability.best_rate(found.eigenvalues)
         for rule, rate, predicted, mode in (
             ("1 / lambda_max", 1 / spectrum.largest, 1 - 1 / kappa, 0),
             ("2 / (lambda_min + lambda_max)", best, factor, 0),
