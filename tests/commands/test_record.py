@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -473,6 +474,72 @@ def test_a_process_killed_while_recording_resumes_to_the_same_bytes(tmp_path):
     )
     assert resumed == fresh
     assert len(fresh) == 3
+
+
+TOY = """
+import os, time
+from pathlib import Path
+import pandas as pd
+from bnlab.sweeps import sweep as sweeps
+
+def endless(point):
+    Path(point["place"], f"worker.{os.getpid()}").touch()
+    time.sleep(600 * (point["seed"] > 0))
+    return pd.DataFrame({"loss": [1.0]})
+
+def parts(place: str, folder=None):
+    points = sweeps.grid(seed=list(range(9)), place=[place])
+    return {
+        "first": lambda: pd.DataFrame({"x": [1 / 3]}),
+        "runs": lambda: sweeps.sweep(points, endless, folder=folder),
+    }
+"""
+STOPPED = """
+import signal, sys
+import toy
+from bnlab.commands import cli
+from bnlab.records import experiments, keys, provenance
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests
+    sys.modules["bnlab.chapters.toy"] = toy
+    experiments.EXPERIMENTS = {"90": "toy"}
+    keys.Sources.of = classmethod(lambda cls, *names: cls(names, dict.fromkeys(names, "a"), {}))
+    provenance.commit = lambda: "0123456789abcdef"
+    sys.exit(cli.main(["record", "90", "-o", sys.argv[1]]))
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="looks for processes in /proc")
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_recording_told_to_stop_keeps_what_is_finished_and_leaves_no_process(mini, tmp_path, ending):
+    (tmp_path / "toy.py").write_text(TOY)
+    (tmp_path / "stopped.py").write_text(STOPPED)
+    preset(mini, f"place: {tmp_path}\n")
+    out = tmp_path / "out"
+    paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    process = subprocess.Popen(
+        [sys.executable, str(tmp_path / "stopped.py"), str(out)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    runs = out / ".partial" / "runs"
+    while not (list(runs.glob("*.csv.gz")) and list(tmp_path.glob("worker.*"))):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline, "no run was finished"
+        time.sleep(0.05)
+    process.send_signal(ending)  # to the parent alone, as a batch system does
+    said, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.splitlines()[0].startswith("  1/2 first: ")
+    assert told.endswith("bnlab: stopped; what was finished is kept.\n")
+    assert "Traceback" not in told
+    (kept,) = (path for path in (out / ".partial").glob("90-*"))
+    assert sorted(path.name for path in kept.iterdir()) == ["first.csv.gz", "first.json"]
+    assert [path.suffix for path in runs.iterdir()] == [".gz"]
+    assert not list(out.rglob(".*.part"))
+    workers = [int(path.suffix[1:]) for path in tmp_path.glob("worker.*")]
+    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
 
 
 def test_a_chapter_that_records_nothing(house, tmp_path):

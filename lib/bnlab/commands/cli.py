@@ -63,7 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
         _tell(f"bnlab: {' '.join(str(refusal).split())}")
         return 2
     except KeyboardInterrupt as stopped:
-        _tell(f"bnlab: {str(stopped) or 'stopped; what was finished is kept.'}")
+        after = "\n" if sys.stderr.isatty() else ""  # the terminal's ^C, or how far it was
+        _tell(f"{after}bnlab: {str(stopped) or 'stopped; what was finished is kept.'}")
         return 130
     except BrokenPipeError:  # bnlab ledger | head
         return 0
