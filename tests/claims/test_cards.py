@@ -141,6 +141,14 @@ def test_without_a_full_scale_run_the_card_says_what_that_means(mini, shown):
     assert "not run: nothing else could decide" in card(markup, "T-Head")
 
 
+def test_what_was_not_run_decides_nothing_and_is_not_told_twice(mini, shown):
+    pages.claim_cards([judge("T-Trend", "not run at full scale", measured="m")])
+    assert "Full scale: none is recorded.</p>" in card(shown[0][0], "T-Trend")
+    full = judge("T-Trend", "partly", measured="f", scale="full")
+    pages.claim_cards([judge("T-Trend", "not run at full scale", measured="m")], [full])
+    assert "quick run" not in summary(shown[1][0], "T-Trend")
+
+
 def test_exceptions_links_and_what_would_change_our_mind(mini, shown):
     change_claim(
         mini, "T-Bound", amended=[CHANGE], settled_after_a_look=["sizes for time"], would_change_our_mind="one $x$",

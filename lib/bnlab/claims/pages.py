@@ -6,6 +6,7 @@ compare`, the ledger page) can read it back from the executed notebook.
 
 import html
 import math
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -39,12 +40,15 @@ def claim_table(verdicts: Sequence[ledger.Verdict]) -> None:
 def table(frame: pd.DataFrame, name: str, caption: str, digits: int = 4) -> None:
     """Display a tidy table with a caption; ``name`` is its stable name, by which two runs are compared.
 
-    Numbers are shown with ``digits`` significant digits; the metadata holds them whole, and what JSON does not know (a
-    missing or infinite number) as None or as a word.
+    Numbers are shown with ``digits`` significant digits, a missing one as a dash, and a column called ``like_this`` as
+    "like this"; the metadata holds numbers whole and names as they are, and what JSON does not know (a missing or
+    infinite number) as None or as a word.
     """
     shown = frame.head(MOST_ROWS)
     rule = f"{{:.{digits}g}}".format
-    body = shown.to_html(index=False, border=0, classes="bn-table", float_format=rule, escape=True)
+    body = shown.rename(columns=_words).to_html(
+        index=False, border=0, classes="bn-table", float_format=rule, escape=True, na_rep="–"
+    )
     body = body.replace("<th></th>", "<td></td>")  # a header without words heads nothing
     rest = f" (first {MOST_ROWS} of {len(frame)} rows)" if len(frame) > MOST_ROWS else ""
     # tabindex: a region that scrolls must be reachable by keyboard (WCAG 2.1.1).
@@ -114,6 +118,14 @@ def _claim_row(claim: ledger.Claim, verdict: ledger.Verdict) -> str:
         f'<tr role="row"><th role="rowheader" scope="row" id="claim-{verdict.id}"><code>{verdict.id}</code>'
         f"{place(claim)}</th>{wide}"
         f'<td role="cell" data-label="Verdict">{badge(verdict.verdict)}</td></tr>'
+    )
+
+
+def _words(column: object) -> object:
+    return (
+        column.replace("_", " ")
+        if isinstance(column, str) and re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)+", column)
+        else column
     )
 
 
