@@ -34,8 +34,7 @@ test: .venv/installed _build/.built  ## lint, unit tests, the notebooks re-execu
 	$(BIN)/python -m pytest -q -n auto --dist loadscope --nbval-lax --nbval-current-env tests lib book
 
 serve: _build/.built  ## show the book on localhost
-	@echo "http://localhost:$(PORT)/book/index.html  (Ctrl-C stops)"
-	@$(BIN)/python -m http.server --directory _build/html --bind 127.0.0.1 $(PORT)
+	@$(BIN)/python tools/serve.py '$(PORT)'
 
 bench: .venv/installed  ## timings, each against what a user would write instead
 	$(BIN)/python -m pytest -q benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds -p no:cacheprovider

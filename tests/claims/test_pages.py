@@ -1,5 +1,6 @@
 import json
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ from conftest import cell, notebook
 
 from bnlab.claims import book, ledger, pages, verdicts
 from bnlab.commands import compare as comparison
-from bnlab.records import recorded
+from bnlab.records import changes, recorded
 
 
 @pytest.fixture
@@ -70,6 +71,14 @@ def test_table_shows_rounded_numbers_and_keeps_whole_ones(shown):
     }
 
 
+def test_names_are_shown_as_words_and_what_is_missing_as_a_dash(shown):
+    pages.table(pd.DataFrame({"standard_error": [1.0, None], "BN_Amplify": [1, 2]}), "n", "N")
+    markup, _, metadata = shown[0]
+    assert re.findall("<th>(.*?)</th>", markup) == ["standard error", "BN_Amplify"]
+    assert re.findall("<td>(.*?)</td>", markup) == ["1", "1", "–", "2"]
+    assert metadata["bnlab"]["rows"]["standard_error"] == [1.0, None]
+
+
 def test_a_column_without_name_has_no_empty_header(shown):
     pages.table(pd.DataFrame({"": ["weak"], "before": [0.1]}), "one_side", "Power")
     assert "<th></th>" not in shown[0][0]
@@ -119,6 +128,14 @@ def provenance(**changes) -> recorded.Recorded:
     return recorded.Recorded({}, facts | changes)
 
 
+@pytest.fixture(autouse=True)
+def since(monkeypatch):
+    """Let the library be unchanged since; what a test puts into the list was."""
+    listed = []
+    monkeypatch.setattr(pages.changes, "since", lambda *asked: listed if listed != [None] else None)
+    return listed
+
+
 def test_provenance(shown):
     pages.provenance(provenance())
     ((markup, plain, metadata),) = shown
@@ -126,7 +143,7 @@ def test_provenance(shown):
     assert "sizes = [1, 2], name = &lt;i&gt;" in markup
     assert "a GPU &amp; more; torch 2.13.0" in markup
     assert "13 s on 2026-01-02" in markup
-    assert f"bnlab 0.1.0, commit {'f' * 12}; sources of 2 modules</dd>" in markup
+    assert f"bnlab 0.1.0, commit {'f' * 12}; sources of 2 modules, none of which was changed since</dd>" in markup
     assert "Time: 13 s on 2026-01-02" in plain
     assert metadata == {"bnlab": {"provenance": "k" * 64}}
 
@@ -143,6 +160,18 @@ def test_code_that_was_not_committed_shows(shown):
     assert f"commit {'f' * 12}+ and changes that were not committed" in shown[0][1]
     pages.provenance(provenance(commit="f" * 40 + "+", sources=None))
     assert f"recorded from uncommitted code after commit {'f' * 12}, to be recorded again" in shown[1][1]
+
+
+def test_what_became_of_the_code_since_is_told_once(shown, since):
+    since += [
+        changes.Change(frozenset(), frozenset(), why, "bits agree")
+        for why in ("modules moved", "modules moved", "a typo")
+    ]
+    pages.provenance(provenance())
+    assert "changed since; since then: modules moved (bits agree); since then: a typo (bits agree)</dd>" in shown[0][0]
+    since[:] = [None]
+    pages.provenance(provenance())
+    assert "nothing says that the numbers are the same" in shown[1][0]
 
 
 def test_an_unknown_claim_is_not_displayed(mini, shown):

@@ -208,8 +208,11 @@ def _gradients(logits: Tensor, tensors: list[Tensor]) -> list[Tensor]:
     return [torch.stack(column) for column in zip(*rows, strict=True)]
 
 
-def parity_task(dataset: Dataset, images: int, seed: int, device: torch.device | str) -> tuple[Tensor, Tensor]:
-    """Some training images (n, C, H, W) float64, stratified by class, and the parity of their labels, -1 or 1 (n,)."""
+def parity_task(dataset: Dataset, images: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Some training images (n, C, H, W) float64, stratified by class, and the parity of their labels, -1 or 1 (n,).
+
+    Both are on the device of the data set; which images are drawn is the same everywhere.
+    """
     chosen = dataset.subset(train=images, seed=seed)
-    x = dataset.normalise(chosen.train_images, torch.float64).to(device)
+    x = dataset.normalise(chosen.train_images, torch.float64)
     return x, (2.0 * (chosen.train_labels % 2) - 1).to(x)

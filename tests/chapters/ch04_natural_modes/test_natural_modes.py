@@ -25,7 +25,7 @@ def tables(digits):
 
 @pytest.fixture(scope="module")
 def problem(digits):
-    return linear_layer.linear_problem(digits, 3, 8, noise=0.1, seed=0, device="cpu")
+    return linear_layer.linear_problem(digits, 3, 8, noise=0.1, seed=0)
 
 
 def test_the_problem_is_least_squares_on_patches(problem):
@@ -38,14 +38,14 @@ def test_the_problem_is_least_squares_on_patches(problem):
 
 
 def test_without_noise_the_solution_is_the_teacher(digits):
-    clean = linear_layer.linear_problem(digits, 3, 8, noise=0.0, seed=0, device="cpu")
-    noisy = linear_layer.linear_problem(digits, 3, 8, noise=0.5, seed=0, device="cpu")
+    clean = linear_layer.linear_problem(digits, 3, 8, noise=0.0, seed=0)
+    noisy = linear_layer.linear_problem(digits, 3, 8, noise=0.5, seed=0)
     response = torch.nn.functional.conv2d(clean.images, clean.solution.reshape(1, 1, 3, 3))
     torch.testing.assert_close(response, clean.desired, rtol=1e-9, atol=1e-10)
     noise = noisy.desired - clean.desired
     assert (noise.std() / clean.desired.std()).item() == pytest.approx(0.5, rel=0.1)
     assert torch.equal(clean.initial, noisy.initial)
-    other = linear_layer.linear_problem(digits, 3, 8, noise=0.0, seed=1, device="cpu")
+    other = linear_layer.linear_problem(digits, 3, 8, noise=0.0, seed=1)
     assert not torch.equal(other.initial, clean.initial)
     assert not torch.allclose(other.solution, clean.solution)
     assert torch.equal(other.R, clean.R)

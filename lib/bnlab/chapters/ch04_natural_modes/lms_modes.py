@@ -120,7 +120,7 @@ def in_the_spread(simulated: Sequence[LmsRuns]) -> pd.DataFrame:
     """Squared weight error ||C(n)||^2: mean, median and largest over runs; inf past float64."""
     rows = []
     for runs in simulated:
-        squares = runs.weight_errors.square().sum(-1).nan_to_num(torch.inf)  # (recorded, runs)
+        squares = runs.weight_errors.square().sum(-1).nan_to_num(torch.inf, torch.inf)  # (recorded, runs)
         for n, row in zip(runs.steps, squares, strict=True):
             values = (row.mean().item(), row.median().item(), row.max().item())
             rows.append((runs.share, runs.mu, runs.order, runs.seed, n, *values))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bnlab.randomness import generator
 from bnlab.tables import table
-from bnlab.theory import halfspaces, margins, rayleigh
+from bnlab.theory import gdnp, margins, rayleigh
 from bnlab.theory.halfspaces import GaussianHalfspace, SampledHalfspace
 
 INTERVAL = (-16.0, 16.0)  # of the length, for the bisection
@@ -139,8 +139,8 @@ def gdnp_run(f: GaussianHalfspace, start: Tensor, steps: int, bisections: int) -
     least = minimum(f)
     w, rows = start / torch.sqrt(start @ f.S @ start), []
     for t in range(steps + 1):
-        after, g = halfspaces.gdnp_step(f, w, L, interval=INTERVAL, steps=bisections)
-        squared, printed = halfspaces.squared_gradient_norm(f, g * w), shrink**t * first
+        after, g = gdnp.gdnp_step(f, w, L, interval=INTERVAL, steps=bisections)
+        squared, printed = gdnp.squared_gradient_norm(f, g * w), shrink**t * first
         norm = f.gradient(g * w).norm().item()
         rows.append((t, squared, norm, (f.value(g * w) - least).item(), printed + error, error, printed))
         w = after
@@ -152,7 +152,7 @@ def minimum(f: GaussianHalfspace) -> Tensor:
     """The least value of f: along S^(-1)u, at the stationary length."""
     w = torch.linalg.solve(f.S, f.u)
     w = w / torch.sqrt(w @ f.S @ w)
-    return f.value(halfspaces.stationary_length(f, w, INTERVAL) * w)
+    return f.value(gdnp.stationary_length(f, w, INTERVAL) * w)
 
 
 def gdnp_runs(dimension: int, steps: int, seeds: Sequence[int], bisections: int = 40) -> pd.DataFrame:
@@ -200,7 +200,7 @@ def stochastic_gdnp(dimension: int, steps: int, batch: int, seeds: Sequence[int]
         for t in range(steps + 1):
             sample = SampledHalfspace(f.u + normal(batch, dimension) @ root.T)
             unit = w / torch.sqrt(w @ sample.S @ w)
-            w, g = halfspaces.gdnp_step(sample, unit, L, interval=INTERVAL, steps=40)
+            w, g = gdnp.gdnp_step(sample, unit, L, interval=INTERVAL, steps=40)
             rows.append((seed, batch, t, (f.value(g * unit) - least).item()))
     return table(rows, {"seed": "number", "batch": "points", "step": "steps", "excess": "nats"})
 
@@ -211,7 +211,7 @@ def curvatures(dimension: int, points: int, seed: int) -> pd.DataFrame:
     normal, rows = _draws(seed, "random points"), []
     for number in range(points):
         w = normal(dimension)
-        H = halfspaces.normalised_hessian(f, w, halfspaces.stationary_length(f, w, INTERVAL))
+        H = gdnp.normalised_hessian(f, w, gdnp.stationary_length(f, w, INTERVAL))
         values = torch.linalg.eigvalsh(H)
         along = (w @ H @ w / (w @ w) / values.abs().max()).item()
         rows.append((number, along, values[0].item(), values[-1].item()))

@@ -13,7 +13,7 @@ from torch import Tensor
 from bnlab.randomness import generator
 from bnlab.tables import table
 from bnlab.theory import convergence, modes, rayleigh, stability
-from bnlab.theory.convergence import LeastSquares
+from bnlab.theory.least_squares import LeastSquares, least_squares, standardise, steps_to
 
 SAMPLES = 200  # rows of a design: enough that H is well determined, few enough that it is not the identity
 BEFORE, AFTER = "features standardised", "output normalised"  # where the normalisation stands: before or after w
@@ -47,7 +47,7 @@ def contraction(dimension: int, seeds: Sequence[int], steps: int = 20) -> pd.Dat
     """
     rows = []
     for seed in seeds:
-        problem = convergence.least_squares(*design(dimension, feature_scales(dimension), seed))
+        problem = least_squares(*design(dimension, feature_scales(dimension), seed))
         found = modes.natural_modes(problem.H)
         spectrum = modes.effective_eigenvalues(found.eigenvalues)
         kappa = spectrum.condition_number
@@ -78,12 +78,12 @@ def feature_scaling(bases: Sequence[float], dimension: int, tolerance: float, se
     for base in bases:
         for seed in seeds:
             X, y = design(dimension, base ** torch.arange(dimension, dtype=torch.float64), seed)
-            for features, columns in (("raw", X - X.mean(0)), ("standardised", convergence.standardise(X)[0])):
-                problem = convergence.least_squares(columns, y - y.mean())
+            for features, columns in (("raw", X - X.mean(0)), ("standardised", standardise(X)[0])):
+                problem = least_squares(columns, y - y.mean())
                 found = modes.natural_modes(problem.H)
                 spectrum = modes.effective_eigenvalues(found.eigenvalues)
                 start = modes.project(found, -problem.solution)
-                epochs = convergence.steps_to(found.eigenvalues, start, 1 / spectrum.largest, tolerance)
+                epochs = steps_to(found.eigenvalues, start, 1 / spectrum.largest, tolerance)
                 rows.append((base, seed, features, spectrum.condition_number, epochs))
     units = {"base": "ratio of neighbouring scales", "seed": "number", "features": "kind", "kappa": "1"}
     return table(rows, units | {"epochs": "passes"})
@@ -133,8 +133,8 @@ def rate_sweep(
     units of the first; ``times_bound``: the (effective) rate at the end over 2 / lambda_max, of H or of H*.
     """
     designs = [design(dimension, feature_scales(dimension), seed) for seed in seeds]
-    raw = _stack([convergence.least_squares(X - X.mean(0), y - y.mean()) for X, y in designs])
-    standard = _stack([convergence.least_squares(convergence.standardise(X)[0], y - y.mean()) for X, y in designs])
+    raw = _stack([least_squares(X - X.mean(0), y - y.mean()) for X, y in designs])
+    standard = _stack([least_squares(standardise(X)[0], y - y.mean()) for X, y in designs])
     starts = torch.stack([_normal(dimension, seed=seed, purpose="start") for seed in seeds])
     starts = (starts / starts.norm(dim=-1, keepdim=True)).unsqueeze(1)  # (S, 1, d), of length 1
     tried = torch.tensor(rates, dtype=torch.float64).expand(len(seeds), -1)  # (S, R)
@@ -173,7 +173,7 @@ def usable_decades(sweep: pd.DataFrame, within: float = 10.0) -> pd.DataFrame:
 def normalised_traces(dimension: int, rates: Sequence[float], steps: int, seed: int) -> pd.DataFrame:
     """Length and effective rate on the way, at some learning rates; ``times_bound`` in units of 2 / lambda_max(H*)."""
     X, y = design(dimension, feature_scales(dimension), seed)
-    problem = convergence.least_squares(X - X.mean(0), y - y.mean())
+    problem = least_squares(X - X.mean(0), y - y.mean())
     start = _normal(dimension, seed=seed, purpose="start")
     tried = torch.tensor(rates, dtype=torch.float64)
     run = convergence.normalised_descend(problem, tried, steps, start / start.norm())
