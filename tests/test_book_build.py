@@ -17,7 +17,7 @@ print("run", uuid4())
 """
 VERDICT = """
 from bnlab.claims import ledger, pages
-pages.claim_table([ledger.judge("C-Tiny", "reproduced", measured="yes")])
+pages.claim_cards([ledger.judge("C-Tiny", "reproduced", measured="yes")])
 """
 CLAIM = """
 - id: C-Tiny
