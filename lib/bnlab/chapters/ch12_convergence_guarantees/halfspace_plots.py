@@ -71,7 +71,13 @@ def gradient_bounds(runs: pd.DataFrame, least: float = 1e-24):
         run = run[run["seed"] == run["seed"].min()]
         norm = run[column] ** (0.5 if column == "squared" else 1)
         label = f"{case},\n{'$S^{-1}$ norm' if column == 'squared' else 'Euclidean'}"
-        right.plot(run["step"], norm / run["printed"], label=label, markevery=max(1, len(run) // 8), **look)
+        right.plot(
+            run["step"],
+            norm / (run["printed"] + run["error"] ** 0.5),
+            label=label,
+            markevery=max(1, len(run) // 8),
+            **look,
+        )
     right.axhline(1, color=GREY, lw=1.2, ls="-")
     right.set(xlabel="step $T$", ylabel="norm / printed right side", yscale="log")
     legend_below(right)

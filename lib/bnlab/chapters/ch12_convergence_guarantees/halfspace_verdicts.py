@@ -44,19 +44,23 @@ def direction(table: pd.DataFrame) -> Verdict:
 def bound_ratios(gdnp: pd.DataFrame) -> dict[str, float]:
     """Largest left over right side: of the corrected inequality, and of the printed one in two norms.
 
+    The printed right side keeps its "error term", taken as the bisection's on the slope by the length (not squared, as
+    the printed norm is not).
+
     Raises:
         LedgerError: a case is missing, or a value is not a number.
     """
-    for column in ("squared", "bound", "euclidean", "printed"):
+    for column in ("squared", "bound", "euclidean", "printed", "error"):
         numbers(gdnp[column], f"GDNP, {column}")
     for case in (RANDOM, FEW, "features in units of 1/100", "slowest direction missing in u"):
         rows(gdnp, "GDNP", case=case)
     visible = rows(gdnp[gdnp["squared"] > ROUNDING], "GDNP, above rounding")
     whole = rows(visible[visible["case"] != FEW], "GDNP, above rounding")
+    right = whole["printed"] + whole["error"] ** 0.5
     return {
         "corrected": largest(visible["squared"] / visible["bound"], "corrected bound"),
-        "euclidean": largest(whole["euclidean"] / whole["printed"], "printed bound, Euclidean"),
-        "free of units": largest(whole["squared"] ** 0.5 / whole["printed"], "printed bound"),
+        "euclidean": largest(whole["euclidean"] / right, "printed bound, Euclidean"),
+        "free of units": largest(whole["squared"] ** 0.5 / right, "printed bound"),
     }
 
 

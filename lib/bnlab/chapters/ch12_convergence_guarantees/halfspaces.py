@@ -89,7 +89,7 @@ def gdnp_run(f: GaussianHalfspace, start: Tensor, steps: int, bisections: int) -
 
     ``squared``: ||grad f||^2 in the S^(-1) norm; ``bound``: (1 - mu/L)^(2t) Phi^2 (rho - rho*) + ``error``, error =
     (sup phi'' (b - a) / 2^(bisections + 1))^2 of the length; ``printed``: the first summand alone, which the document
-    sets against the norm itself, ``euclidean`` or, free of units, the root of ``squared``.
+    sets, with an error term, against the norm itself, ``euclidean`` or, free of units, the root of ``squared``.
     """
     values = torch.linalg.eigvalsh(f.S)
     shrink, L = (1 - values[0] / values[-1]).item() ** 2, values[-1].item()
