@@ -183,7 +183,7 @@ def test_the_reach_of_a_quick_verdict_is_not_that_of_full_scale(mini, shown):
     full = [judge("T-Trend", "reproduced", measured="f", scale="full")]
     pages.claim_cards([judge("T-Trend", "partly", measured="m")], full)
     markup = shown[0][0]
-    assert f'{pages.badge("reproduced")} <span class="bn-reach">quick run: partly' in summary(markup, "T-Trend")
+    assert f'{badge("reproduced")} <span class="bn-reach">quick run: partly' in summary(markup, "T-Trend")
     assert re.findall(r"the same in 0 of 1 other draws", card(markup, "T-Trend")) == ["the same in 0 of 1 other draws"]
 
 
