@@ -74,6 +74,7 @@ def test_an_address_is_seen_from_the_page(extension):
     pages = {"04": "04_natural_modes"}
     assert extension.address(claim("C-A"), pages, "04_natural_modes") == "#claim-C-A"
     assert extension.address(claim("C-A"), pages, "errata") == "04_natural_modes.html#claim-C-A"
+    assert extension.address(claim("C-A"), pages, "api/claims") == "../04_natural_modes.html#claim-C-A"
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
