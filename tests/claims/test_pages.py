@@ -1,5 +1,6 @@
 import json
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,14 @@ def test_table_shows_rounded_numbers_and_keeps_whole_ones(shown):
     assert metadata == {
         "bnlab": {"table": "losses", "rows": {"name": ["<b>", "x"], "loss": [0.123456789, 2e-7], "n": [1, 2]}}
     }
+
+
+def test_names_are_shown_as_words_and_what_is_missing_as_a_dash(shown):
+    pages.table(pd.DataFrame({"standard_error": [1.0, None], "BN_Amplify": [1, 2]}), "n", "N")
+    markup, _, metadata = shown[0]
+    assert re.findall("<th>(.*?)</th>", markup) == ["standard error", "BN_Amplify"]
+    assert re.findall("<td>(.*?)</td>", markup) == ["1", "1", "–", "2"]
+    assert metadata["bnlab"]["rows"]["standard_error"] == [1.0, None]
 
 
 def test_a_column_without_name_has_no_empty_header(shown):

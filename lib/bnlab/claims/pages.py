@@ -6,6 +6,7 @@ compare`, the ledger page) can read it back from the executed notebook.
 
 import html
 import math
+import re
 
 import pandas as pd
 
@@ -23,12 +24,15 @@ MOST_ROWS = 60
 def table(frame: pd.DataFrame, name: str, caption: str, digits: int = 4) -> None:
     """Display a tidy table with a caption; ``name`` is its stable name, by which two runs are compared.
 
-    Numbers are shown with ``digits`` significant digits; the metadata holds them whole, and what JSON does not know (a
-    missing or infinite number) as None or as a word.
+    Numbers are shown with ``digits`` significant digits, a missing one as a dash, and a column called ``like_this`` as
+    "like this"; the metadata holds numbers whole and names as they are, and what JSON does not know (a missing or
+    infinite number) as None or as a word.
     """
     shown = frame.head(MOST_ROWS)
     rule = f"{{:.{digits}g}}".format
-    body = shown.to_html(index=False, border=0, classes="bn-table", float_format=rule, escape=True)
+    body = shown.rename(columns=_words).to_html(
+        index=False, border=0, classes="bn-table", float_format=rule, escape=True, na_rep="–"
+    )
     body = body.replace("<th></th>", "<td></td>")  # a header without words heads nothing
     rest = f" (first {MOST_ROWS} of {len(frame)} rows)" if len(frame) > MOST_ROWS else ""
     # tabindex: a region that scrolls must be reachable by keyboard (WCAG 2.1.1).
@@ -84,6 +88,14 @@ def _json(column: pd.Series) -> list:
         None if gone else str(value) if value in (math.inf, -math.inf) else value
         for value, gone in zip(values, missing, strict=True)
     ]
+
+
+def _words(column: object) -> object:
+    return (
+        column.replace("_", " ")
+        if isinstance(column, str) and re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)+", column)
+        else column
+    )
 
 
 def _plain(text: str) -> str:

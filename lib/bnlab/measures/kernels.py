@@ -54,7 +54,7 @@ def empirical_ntk(model: nn.Module, inputs: Tensor, through_statistics: bool = T
             weights of a linear layer that something else uses as well; a logit that is not finite; or statistics to be
             held in a layer that cannot (`ThresholdNorm`, `GroupedBatchNorm`).
     """
-    checks.tensor("inputs", inputs, "(n, ...)", half=True, finite=False, empty=True)
+    checks.tensor("inputs", inputs, "(n, ...)", half=True, finite=False)
     _refuse_what_has_no_kernel(model)
     twin = copy.deepcopy(model).double().train()
     if not any(p.requires_grad for p in twin.parameters()):
@@ -63,8 +63,8 @@ def empirical_ntk(model: nn.Module, inputs: Tensor, through_statistics: bool = T
         _hold_statistics(twin)
     captured = _capture_linears(twin)
     with torch.enable_grad():
-        logits = twin(inputs.double())
-        if not len(inputs) or logits.shape[:1] != inputs.shape[:1] or logits.ndim > 2:
+        logits = _logits(twin, inputs.double())
+        if logits.shape[:1] != inputs.shape[:1] or logits.ndim > 2:
             raise ValueError(f"model: logits {tuple(logits.shape)} for inputs {tuple(inputs.shape)} are not (n, C)")
         if not torch.isfinite(logits).all():
             raise ValueError("inputs: a logit is not finite")
@@ -121,7 +121,15 @@ def kernel_spectrum(kernel: Tensor) -> EffectiveEigenvalues:
     Raises:
         ValueError: as `effective_eigenvalues`.
     """
-    return effective_eigenvalues(kernel)
+    return effective_eigenvalues(checks.square("kernel", kernel))
+
+
+def _logits(twin: nn.Module, inputs: Tensor) -> Tensor:
+    try:
+        return twin(inputs)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"inputs: shape {tuple(inputs.shape)} does not pass the model: {reason}") from error
 
 
 def _refuse_what_has_no_kernel(model: nn.Module) -> None:
