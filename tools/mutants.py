@@ -5,8 +5,9 @@
 
 Cosmic Ray finds the places (an operator, a comparison, a constant) and makes the changes, in a copy of the tree. Each
 is put before the tests nearest to its module: those of its own name, its doctests, and those of theory, layers, models
-and measures that import it by name; a chapter's verdicts before their own tests. Annotations are left out, and so are the changes that `EQUIVALENT` lists: nothing shows them. What no test
-notices is printed as a diff, and fewer than nine in ten noticed is exit status 1.
+and measures that import it by name; a chapter's verdicts before their own tests. Left out is what nothing can show:
+annotations, the `strict` of a zip, and the changes that `EQUIVALENT` lists by name. What no test notices is printed as
+a diff, and fewer than nine in ten noticed is exit status 1.
 """
 
 import argparse
@@ -78,7 +79,7 @@ def draw(seed: int, count: int, where: list[str]) -> list[tuple[Path, str, int]]
         if any(fnmatch(short.as_posix(), f"lib/bnlab/{pattern}") for pattern in where):
             for at, operator, occurrence in changes(path.read_text(encoding="utf-8")):
                 places[short, at].append((short, operator, occurrence))
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     order = list(places)
     chance.shuffle(order)
     found = []
@@ -94,6 +95,7 @@ def changes(text: str) -> list[tuple[tuple[int, int], str, int]]:
     tree, found = ast.parse(text), []
     notes = [node.annotation for node in ast.walk(tree) if getattr(node, "annotation", None) is not None]
     notes += [node.returns for node in ast.walk(tree) if getattr(node, "returns", None) is not None]
+    notes += [node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "strict"]
     spans = [((note.lineno, note.col_offset), (note.end_lineno, note.end_col_offset)) for note in notes]
     nodes = list(ast_nodes(get_ast(text)))
     for operator in cosmic_ray.plugins.operator_names():
@@ -128,7 +130,8 @@ def near(path: Path) -> list[str]:
     """Tests nearest to a module: of its own name, its doctests, then those of the floors that import it by name."""
     place = path.relative_to("lib/bnlab").with_suffix("")
     if place.parts[0] == "chapters":
-        return [f"tests/{place.parent}/test_verdicts.py", str(path)]
+        judges = f"tests/{place.parent}/test_verdicts.py"
+        return [f"{judges}::test_every_word_that_is_said", judges, str(path)]
     own = ROOT / "tests" / place.parent / f"test_{place.name}.py"
     floors = [test for floor in FLOORS for test in sorted((ROOT / "tests" / floor).glob("test_*.py"))]
     others = [test for test in floors if test != own and imports(test, "bnlab." + ".".join(place.parts))]

@@ -8,7 +8,7 @@ import pytest
 from conftest import cell, notebook
 
 from bnlab.claims import ledger, pages
-from bnlab.claims.markup import badge
+from bnlab.claims.markup import badge, mathematics
 from bnlab.commands import compare as comparison
 from bnlab.records import changes, recorded
 
@@ -85,8 +85,8 @@ def test_what_json_does_not_know_travels_all_the_same(shown):
 
 def test_mathematics():
     x, y = (f'<span class="math">\\({formula}\\)</span>' for formula in ("x", "y &lt; z"))
-    assert pages.mathematics("a $x$ and $y < z$ & $5") == f"a {x} and {y} &amp; $5"
-    assert pages.mathematics('<script>"') == '&lt;script&gt;"'
+    assert mathematics("a $x$ and $y < z$ & $5") == f"a {x} and {y} &amp; $5"
+    assert mathematics('<script>"') == '&lt;script&gt;"'
 
 
 def provenance(**changes) -> recorded.Recorded:

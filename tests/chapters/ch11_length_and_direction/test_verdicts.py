@@ -238,3 +238,7 @@ def test_a_table_with_what_is_no_number_decides_nothing(name, column):
 def test_what_is_missing_is_an_error(other, words):
     with pytest.raises(LedgerError, match=words):
         verdicts.full(tables(**other), "toy")
+
+
+def test_every_word_that_is_said(as_said):
+    as_said(quick=verdicts.quick(GOOD, tables()), full=verdicts.full(tables(), "MNIST"))
