@@ -85,8 +85,8 @@ def test_what_a_claim_names_is_a_heading_of_its_chapter(chapter):
     assert named - headings == set()
 
 
-def test_every_claim_of_these_chapters_says_where_it_is_shown_and_what_would_change_our_mind():
-    rows = [c for c in ledger.claims(ROOT).values() if c.chapter not in ("11", "12")]
+def test_every_claim_says_where_it_is_shown_and_what_would_change_our_mind():
+    rows = list(ledger.claims(ROOT).values())
     assert [c.id for c in rows if not c.shown_at] == ["C-ICS"]  # told under Limits, run nowhere
     assert [c.id for c in rows if not c.would_change_our_mind] == []
 

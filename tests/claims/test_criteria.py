@@ -146,7 +146,7 @@ def test_the_interval_of_a_share_is_the_exact_one():
     assert criteria.share([True] * 20, "runs").interval == pytest.approx((0.025 ** (1 / 20), 1.0))
     assert criteria.share([False] * 20, "runs").interval == pytest.approx((0.0, 1 - 0.025 ** (1 / 20)))
     assert str(criteria.share([True] * 15 + [False] * 5, "runs")) == (
-        "15 of 20 (95 % interval of the share 0.51 to 0.91)"
+        "15 of 20 draws (95 % interval of the share 0.51 to 0.91)"
     )
 
 

@@ -43,7 +43,7 @@ class Share:
 
     def __str__(self) -> str:
         low, high = self.interval
-        return f"{self.holds} of {self.draws} (95 % interval of the share {low:.2f} to {high:.2f})"
+        return f"{self.holds} of {self.draws} draws (95 % interval of the share {low:.2f} to {high:.2f})"
 
 
 def numbers(values: object, name: str) -> np.ndarray:
@@ -152,7 +152,7 @@ def share(agree: Iterable[bool], name: str) -> Share:
 
     >>> found = share([True] * 19 + [False], "runs")
     >>> found.verdict, str(found)
-    ('reproduced', '19 of 20 (95 % interval of the share 0.75 to 1.00)')
+    ('reproduced', '19 of 20 draws (95 % interval of the share 0.75 to 1.00)')
 
     Raises:
         LedgerError: there are fewer than `MANY` draws, or one is not True or False.

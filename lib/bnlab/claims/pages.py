@@ -1,4 +1,4 @@
-"""What a chapter displays besides figures: claim tables, tidy tables, notes of provenance; as HTML that fits a phone.
+"""What a chapter displays besides figures: claim cards, tidy tables, notes of provenance; as HTML that fits a phone.
 
 Each displayed output carries its content as ``bnlab`` metadata, so that another program (`bnlab ledger`, `bnlab
 compare`, the ledger page) can read it back from the executed notebook.

@@ -49,6 +49,7 @@ def test_bounds():
                 "euclidean": 0.6**t,
                 "bound": 0.5**t,
                 "printed": 0.4**t,
+                "error": 0.0,
                 "excess": 0.5**t,
             }
         )

@@ -567,3 +567,7 @@ def test_a_diverged_network_has_no_slope():
 def test_what_is_missing_is_an_error(other, words):
     with pytest.raises(LedgerError, match=words):
         judged(**other)
+
+
+def test_every_word_that_is_said(as_said):
+    as_said(quick=verdicts.quick(GOOD, True, "toy"), full=verdicts.full(GOOD, "MNIST"))

@@ -174,7 +174,7 @@ def _robust(scales: pd.DataFrame, **where: str) -> Verdict:
         seeds=exact.draws,
         settings=(holds, len(found)),
         measured="The test error's spread over initial scales with Batch Normalization is below a fifth of that "
-        f"without in {exact} seeds with exact statistics, and in {running} with running averages.",
+        f"without in {exact} with exact statistics, and in {running} with running averages.",
         **where,
     )
 
@@ -190,7 +190,7 @@ def _collapsed(rates: pd.DataFrame, **where: str) -> Verdict:
         interval=found.interval,
         seeds=found.draws,
         measured="The test loss's spread over initial scales at equal effective rate is below a fifth of that at "
-        f"equal rate in {found} seeds; medians {at_effective:.3g} and {at_rate:.3g} nats.",
+        f"equal rate in {found}; medians {at_effective:.3g} and {at_rate:.3g} nats.",
         **where,
     )
 

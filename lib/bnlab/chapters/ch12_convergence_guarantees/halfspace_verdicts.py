@@ -108,6 +108,6 @@ def complexity(gdnp: pd.DataFrame, stochastic: pd.DataFrame) -> Verdict:
         statistic=found.holds / found.draws,
         interval=found.interval,
         seeds=found.draws,
-        measured=f"With exact gradients $R^2 > {STRAIGHT}$ in {found} seeds, the smallest {exact.min():.3f}. "
+        measured=f"With exact gradients $R^2 > {STRAIGHT}$ in {found}, the smallest {exact.min():.3f}. "
         f"Mini-batches of {stochastic['batch'].iloc[0]}: at most {drawn.max():.2f}, stalled at {late:.1g} nats.",
     )
