@@ -19,7 +19,7 @@ CONSTRAINTS := -c constraints.txt
 SOURCES := _config.yml _toc.yml requirements.txt $(shell find book lib data/recorded -type f \
   -not -path '*/__pycache__/*' -not -path '*.egg-info/*' -not -path '*/.*' 2>/dev/null)
 
-.PHONY: book test fuzz serve bench record outputs constraints clean
+.PHONY: book test fuzz serve bench mutants record outputs constraints clean
 
 book: .venv/installed  ## execute the chapters, build the pages
 	@$(BIN)/jupyter-book build --all -W --keep-going --quiet .
@@ -42,6 +42,10 @@ serve: _build/.built  ## show the book on localhost
 
 bench: .venv/installed  ## timings, each against what a user would write instead
 	$(BIN)/python -m pytest -q benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds -p no:cacheprovider
+
+mutants: .venv/installed  ## change 100 places of theory, layers and verdicts, one at a time: tests must notice 90 (half an hour)
+	@$(BIN)/pip install --quiet cosmic-ray==8.7.0 $(CONSTRAINTS)
+	@$(BIN)/python tools/mutants.py
 
 record: .venv/installed  ## the full-scale runs (hours for some chapters); resumes where it stopped
 	@command -v git >/dev/null || echo "No git here: the provenance of these results will say commit unknown."

@@ -1,5 +1,6 @@
 """The build of the book, on a book of one chapter: what must fail it fails it, what must re-execute re-executes."""
 
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -23,7 +24,7 @@ while pathlib.Path(os.environ["BNLAB_BOOK"], "slow").exists():
 """
 VERDICT = """
 from bnlab.claims import ledger, pages
-pages.claim_table([ledger.judge("C-Tiny", "reproduced", measured="yes")])
+pages.claim_cards([ledger.judge("C-Tiny", "reproduced", measured="yes")])
 """
 CLAIM = """
 - id: C-Tiny
@@ -181,6 +182,23 @@ def test_a_library_that_changes_while_chapters_are_executed_fails_the_build(fold
     assert building.returncode != 0
     assert build(folder).returncode == 0
     assert page_says(folder, 7)
+
+
+def test_other_draws_change_what_pages_are_built_of(tmp_path):
+    spec = importlib.util.spec_from_file_location("bnlab_book", ROOT / "book" / "_ext" / "bnlab_book.py")
+    extension = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(extension)
+    for name in ("lib/bnlab.py", "book/claims.yml", "requirements.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    seen = [extension.fingerprint(tmp_path)]
+    for name, words in (("reseed/06.json", "1"), ("reseed/06.json", "2"), (".partial/reseed-06.json", "1")):
+        path = tmp_path / "data" / "recorded" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(words)
+        seen.append(extension.fingerprint(tmp_path))
+    assert len(set(seen)) == 3
+    assert seen[2] == seen[3]  # draws under way are on no page
 
 
 def test_a_claim_without_verdict_fails_the_build(folder):

@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 HOMES = {
     "autocorrelation": "theory.spectra",
     "natural_modes": "theory.modes",
-    "stability_bound": "theory.modes",
+    "stability_bound": "theory.stability",
     "BatchNorm": "layers.batchnorm",
     "NlmsConv2d": "layers.nlms",
     "RmsNorm": "layers.rms_norm",

@@ -7,7 +7,7 @@ import padasip
 import pytest
 import torch
 
-from bnlab.theory import filters, modes, patches, spectra
+from bnlab.theory import filters, patches, spectra, stability
 
 
 def numbers(*shape, seed=0):
@@ -69,7 +69,7 @@ def test_cost_is_the_mean_square_and_its_slope_is_rw_minus_p():
 def test_gradient_descent_is_the_power_of_a_matrix():
     X, D, W = numbers(4, 30), numbers(30, seed=1), numbers(4, seed=2)
     R, P = filters.correlations(X, D)
-    mu = 0.7 * modes.stability_bound(R)
+    mu = 0.7 * stability.stability_bound(R)
     trajectory = filters.gradient_descent_trajectory(R, P, W, mu, 50)
     W_o = filters.wiener_solution(R, P)
     for n in (0, 1, 7, 50):
@@ -133,28 +133,6 @@ def test_steps_take_many_filters_at_once():
     torch.testing.assert_close(both[1], filters.nlms_step(W[1], X[0, 1], D[0, 1]), rtol=1e-14, atol=1e-15)
 
 
-def test_mean_square_limit_of_one_gaussian_weight():
-    # Gauss-Hermite quadrature makes E x^2 = 1 and E x^4 = 3 exact for a variable of finitely many values.
-    nodes, weights = np.polynomial.hermite_e.hermegauss(3)
-    counts = np.round(weights / weights.sum() * 6).astype(int)
-    X = torch.as_tensor(np.repeat(nodes, counts))[None]  # (1, 6): -sqrt 3, 0 (4 times), sqrt 3
-    assert filters.mean_square_limit(X) == pytest.approx(2 / 3, rel=1e-10)
-    assert modes.mean_square_bound(filters.correlations(X, X[0])[0]) == pytest.approx(2, rel=1e-10)
-
-
-def test_mean_square_limit_is_where_the_second_moment_stops_contracting():
-    X = numbers(3, 400) * torch.tensor([[0.3], [1.0], [2.0]])
-    X[2] += X[1]
-    X = torch.cat([X, torch.zeros(1, 400).double()])  # a dead input changes nothing
-    limit = filters.mean_square_limit(X)
-    columns = X[:3].numpy()
-    for share, bounded in ((0.999, True), (1.001, False)):
-        steps = np.eye(3)[None] - share * limit * np.einsum("kn,ln->nkl", columns, columns)  # (N, K, K)
-        moment = np.mean([np.kron(step, step) for step in steps], axis=0)  # E of the map of S, (K^2, K^2)
-        assert (np.abs(np.linalg.eigvals(moment)).max() < 1) == bounded
-    assert filters.mean_square_limit(X.reshape(4, 2, 200).transpose(0, 1)) == pytest.approx(limit, rel=1e-10)
-
-
 @pytest.mark.parametrize("outputs", [(), (3,)])
 def test_affine_projection_meets_every_response_with_the_least_change(outputs):
     W, X, D = numbers(8, *outputs), numbers(8, 5, seed=1), numbers(*outputs, 5, seed=2)
@@ -202,7 +180,6 @@ def test_affine_projection_beyond_the_rank_is_least_squares():
             lambda: filters.lms_trajectory(numbers(2), numbers(5, 3), numbers(5), 0.1),
             r"X \(5, 3\), D \(5,\), W0 \(2,\)",
         ),
-        (lambda: filters.mean_square_limit(torch.zeros(2, 3)), r"X: shape \(2, 3\) is not"),
         (lambda: filters.affine_projection(numbers(3), numbers(2, 4), numbers(4)), r"W: shape \(3,\) does not fit"),
         (lambda: filters.affine_projection(numbers(2), numbers(2, 4), numbers(3, 4)), r"W: shape \(2,\) does not fit"),
     ],
@@ -238,7 +215,7 @@ def test_complex_integer_and_half_input_give_no_number():
         "nlms_step": (filters.nlms_step, W, X[:, 0], D[0]),
         "lms": (lambda W, X, D: filters.lms_trajectory(W, X, D, 0.1), W, X.T, D),
         "affine": (filters.affine_projection, W, X, D),
-        "limit": (filters.mean_square_limit, X),
+        "limit": (stability.mean_square_limit, X),
     }
     for name, (call, *arguments) in calls.items():
         for dtype in (torch.complex128, torch.int64, torch.bool, torch.float16, torch.bfloat16):
@@ -265,8 +242,8 @@ X, D = torch.ones(4, 5), torch.ones(5)
         (lambda: filters.cost(torch.ones(4).double(), X, D), "are not of one dtype"),
         (lambda: filters.lms_step(torch.ones(3, 4), torch.ones(3, 4), torch.ones(3, 1), 0.1), r"d: shape \(3, 1\)"),
         (lambda: filters.lms_step(torch.ones(4), torch.ones(4), torch.ones(3), 0.1), r"d: shape \(3,\) is not \(\)"),
-        (lambda: filters.lms_step(torch.ones(4), torch.ones(1), 1.0, 0.1), "do not both end in the same K"),
-        (lambda: filters.lms_step(torch.ones(2, 4), torch.ones(3, 4), 1.0, 0.1), "do not fit each other"),
+        (lambda: filters.lms_step(torch.ones(4), torch.ones(1), 1.0, 0.1), "are not one shape"),
+        (lambda: filters.lms_step(torch.ones(2, 4), torch.ones(3, 4), 1.0, 0.1), "are not one shape"),
         (lambda: filters.nlms_step(torch.ones(4), torch.ones(4), 1.0, epsilon=-1.0), r"epsilon: -1\.0"),
         (lambda: filters.nlms_step(torch.ones(4), torch.ones(4), 1.0, mu=torch.inf), "mu: inf"),
         (lambda: filters.wiener_solution(torch.eye(4), torch.ones(4), 2.0), r"tolerance: 2\.0"),

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
-from torch.nn import functional
 
 from bnlab.theory import modes, spectra
 
@@ -85,62 +84,6 @@ def test_special_time_constants():
     assert not math.copysign(1, tau[2]) < 0
 
 
-def test_the_bound_separates_decay_from_growth():
-    R, C = rotated(SPECTRUM), torch.ones(4, dtype=torch.float64)
-    natural, bound = modes.natural_modes(R), modes.stability_bound(R)
-    assert bound == pytest.approx(2, rel=1e-12)
-    assert modes.stability_bound(SPECTRUM) == pytest.approx(2, rel=1e-15)
-    top = []
-    for share in (0.995, 1.0, 1.005):
-        V = modes.project(natural, weight_errors(R, share * bound, C, 3000))[:, -1]
-        top.append((V[-1] / V[0]).abs().item())
-    assert top[0] == pytest.approx(0.99**3000, rel=1e-6)
-    assert top[1] == pytest.approx(1, abs=1e-9)
-    assert top[2] == pytest.approx(1.01**3000, rel=1e-6)
-
-
-@pytest.mark.parametrize(("share", "converges"), [(0.98, True), (1.02, False)])
-def test_the_bound_with_autograds_gradient_divides_by_the_positions(share, converges):
-    # A convolution trained as one trains it: the mean over images of the sum over positions of e^2 / 2.
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(4, 2, 6, 6, dtype=torch.float64, generator=generator)
-    weight = torch.randn(1, 2, 3, 3, dtype=torch.float64, generator=generator, requires_grad=True)
-    rate = share * modes.stability_bound(spectra.autocorrelation(x, 3), positions=16)
-    start = weight.detach().norm()
-    for _ in range(800):
-        loss = 0.5 * functional.conv2d(x, weight).square().sum() / len(x)
-        (gradient,) = torch.autograd.grad(loss, weight)
-        weight.data -= rate * gradient
-    assert (weight.norm() < start) == converges
-
-
-def test_mean_square_bound_is_stricter():
-    R = rotated(SPECTRUM)
-    assert modes.mean_square_bound(R) == pytest.approx(2 / R.trace().item(), rel=1e-12)
-    assert modes.mean_square_bound(R) < modes.stability_bound(R)
-
-
-def test_the_slowest_mode_switches_at_the_crossover():
-    crossover = modes.crossover_rate(rotated(SPECTRUM))
-    assert crossover == pytest.approx(2 / 1.1, rel=1e-12)
-    natural = modes.natural_modes(rotated(SPECTRUM))
-    for rate, slowest in ((0.5, 0), (1.80, 0), (crossover - 1e-3, 0), (crossover + 1e-3, 3), (1.90, 3)):
-        assert modes.slowest_mode(SPECTRUM, rate) == slowest
-        # the mode that is largest after a long run of the recursion itself, from equal beginnings
-        C = natural.eigenvectors.sum(1)
-        final = modes.project(natural, torch.linalg.matrix_power(torch.eye(4) - rate * rotated(SPECTRUM), 1000) @ C)
-        assert final.abs().argmax() == slowest
-
-
-def test_the_best_rate_minimises_the_slowest_factor():
-    rate, factor = modes.best_rate(SPECTRUM)
-    rates = torch.linspace(0.01, 2.2, 5000, dtype=torch.float64)
-    slowest = (1 - rates[:, None] * SPECTRUM).abs().amax(1)
-    assert slowest.min() >= factor - 1e-12
-    assert (1 - rate * SPECTRUM).abs().max().item() == pytest.approx(factor, rel=1e-12)
-    assert modes.best_rate(torch.tensor([3.0, 3.0])) == (pytest.approx(1 / 3), 0.0)
-
-
 def test_dead_modes_are_counted_and_left_out():
     R = rotated(torch.tensor([0.0, 0.0, 0.5, 2.0], dtype=torch.float64))
     spectrum = modes.effective_eigenvalues(R)
@@ -148,15 +91,12 @@ def test_dead_modes_are_counted_and_left_out():
     assert (spectrum.smallest, spectrum.largest) == (pytest.approx(0.5), pytest.approx(2))
     assert spectrum.smallest_of_all == pytest.approx(0, abs=1e-15)
     assert spectrum.condition_number == pytest.approx(4)
-    assert modes.slowest_mode(modes.natural_modes(R).eigenvalues, 0.1) == 2
-    assert modes.crossover_rate(R) == pytest.approx(0.8)
 
 
-def test_an_all_zero_autocorrelation_has_no_modes_and_no_bound():
+def test_an_all_zero_autocorrelation_has_no_modes():
     nothing = torch.zeros(3, 3)
     spectrum = modes.effective_eigenvalues(nothing)
     assert (spectrum.dead_modes, spectrum.smallest, spectrum.largest, spectrum.condition_number) == (3, 0, 0, 1)
-    assert modes.stability_bound(nothing) == modes.mean_square_bound(nothing) == math.inf
 
 
 def test_dead_channels():
@@ -177,22 +117,12 @@ def test_single_precision_has_its_own_rounding():
     assert spectrum.dead_modes == 3
     exact = modes.effective_eigenvalues(X.double() @ X.double().T)
     assert spectrum.condition_number == pytest.approx(exact.condition_number, rel=1e-5)
-    assert modes.stability_bound(R) == pytest.approx(modes.stability_bound(X.double() @ X.double().T), rel=1e-6)
-    assert modes.stability_bound(torch.tensor([-6e-8, 1.0])) == 2
-    with pytest.raises(ValueError, match="eigenvalue -6e-08 is negative"):
-        modes.stability_bound(torch.tensor([-6e-8, 1.0], dtype=torch.float64))
-    assert modes.slowest_mode(torch.tensor([-6e-8, 0.5, 1.0]), 0.1) == 1
     assert modes.effective_eigenvalues(torch.tensor([1e-9, 1.0]).double(), 1e-12).dead_modes == 0
 
 
 TAKES_R = {
     "natural_modes": modes.natural_modes,
-    "stability_bound": modes.stability_bound,
-    "mean_square_bound": modes.mean_square_bound,
-    "crossover_rate": modes.crossover_rate,
-    "best_rate": modes.best_rate,
     "effective_eigenvalues": modes.effective_eigenvalues,
-    "slowest_mode": lambda R: modes.slowest_mode(R, 0.1),
     "dead_channels": lambda R: modes.dead_channels(R, 2),
 }
 
@@ -216,21 +146,17 @@ def test_no_answer_for_what_is_no_autocorrelation(name):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: modes.slowest_mode(torch.zeros(2), 0.1), "eigenvalues: all are 0"),
         (lambda: modes.decay(SPECTRUM, torch.nan, 1), "mu: nan"),
         (lambda: modes.decay(SPECTRUM, 1.0, True), "n: True"),
         (lambda: modes.decay(SPECTRUM, 1.0, torch.tensor([0, -1])), "n: tensor"),
         (lambda: modes.decay(SPECTRUM, 1.0, torch.tensor([0.5])), "n: tensor"),
-        (lambda: modes.log_decay(SPECTRUM * torch.nan, 1.0), "R: not all"),
-        (lambda: modes.time_constants(SPECTRUM.cfloat(), 1.0), "R: torch.complex64"),
-        (lambda: modes.stability_bound(SPECTRUM, positions=2.0), r"positions: 2\.0"),
+        (lambda: modes.log_decay(SPECTRUM * torch.nan, 1.0), "eigenvalues: not all"),
+        (lambda: modes.time_constants(SPECTRUM.cfloat(), 1.0), "eigenvalues: torch.complex64"),
         (lambda: modes.effective_eigenvalues(SPECTRUM, 1.0), r"tolerance: 1\.0"),
         (lambda: modes.project(modes.natural_modes(torch.eye(2)), torch.ones(2).long()), "errors: torch.int64"),
         (lambda: modes.natural_modes(torch.zeros(2, 3)), r"R: shape \(2, 3\) is not \(K, K\)"),
         (lambda: modes.natural_modes(torch.tensor([[1.0, 2.0], [0.0, 1.0]])), "R: not symmetric"),
         (lambda: modes.natural_modes(torch.tensor([[torch.nan]])), "R: not all entries are finite"),
-        (lambda: modes.stability_bound(SPECTRUM, positions=0), "positions: 0"),
-        (lambda: modes.stability_bound(torch.tensor([-1.0, 2.0])), "R: eigenvalue -1 is negative"),
         (lambda: modes.time_constants(SPECTRUM, 0.0), r"mu: 0\.0 is not a finite number above 0"),
         (lambda: modes.decay(SPECTRUM, 1.0, -1), "n: -1"),
         (lambda: modes.decay(SPECTRUM, 1.0, 1.5), "n: 1.5"),

@@ -246,7 +246,8 @@ def _ledger(options: argparse.Namespace) -> int:
         _print(json.dumps(rows, indent=1))
         return 0
     for row in rows:
-        _print(f"{row['chapter']}  {row['id']:<12} {row['verdict']:<22} quick: {row['quick']}; full: {row['full']}")
+        quick = f"{row['quick']} ({row['reach']['short']})" if row["reach"] else row["quick"]
+        _print(f"{row['chapter']}  {row['id']:<12} {row['verdict']:<22} quick: {quick}; full: {row['full']}")
     return 0
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bnlab.literals import plain_yaml
+from bnlab.records import experiments, keys
 from bnlab.records.packing import RecordedError
 
 FILE = "changes.yml"
@@ -52,6 +53,20 @@ def explained(recorded: Mapping[str, str], today: Mapping[str, str], changes: Se
             found = (found - change.was) | change.now
             used.append(change)
     return used if found == short(today) else None
+
+
+def since(chapter: str, recorded: Mapping[str, str], folder: Path) -> list[Change] | None:
+    """Give the changes of the library that explain a recorded map of sources: [] if none was made, None if they do not.
+
+    Args:
+        chapter: a number in `records.experiments`.
+        recorded: the ``sources`` of its provenance.
+        folder: ``data/recorded``.
+
+    Raises:
+        RecordedError: the list cannot be read.
+    """
+    return explained(recorded, keys.sources(experiments.module_name(chapter)), read_changes(folder))
 
 
 def short(hashes: Mapping[str, str]) -> set[Module]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bnlab import checks
-from bnlab.theory.modes import TOLERANCE, resolved
+from bnlab.theory.modes import resolved
 
 
 def correlations(X: Tensor, D: Tensor) -> tuple[Tensor, Tensor]:
@@ -100,7 +100,8 @@ def gradient_descent_trajectory(R: Tensor, P: Tensor, W0: Tensor, mu: float, ste
 def lms_step(W: Tensor, x: Tensor, d: Tensor | float, mu: float) -> Tensor:
     """One step of least mean squares, W - mu x e with e = W^T x - d: descent on the instantaneous J = e^2 / 2.
 
-    W and x are (..., K) and d is (...): leading dimensions are independent filters. The result is a new tensor.
+    W and x are both (..., K), and d is (...) or a number: leading dimensions are independent filters. The result is a
+    new tensor.
 
     >>> lms_step(torch.tensor([1.0, 0.0]), torch.tensor([1.0, 2.0]), 3.0, mu=0.1).tolist()
     [1.2000000476837158, 0.4000000059604645]
@@ -150,7 +151,10 @@ def affine_projection(W: Tensor, X: Tensor, D: Tensor, mu: float = 1.0, toleranc
     weights = _weights(W, X, D).double()  # (K, OC)
     mu = checks.number("mu", mu)
     columns = X.transpose(0, 1).flatten(1)  # (K, N), N = B*M
-    rtol = max(resolved(columns), resolved(columns.mT)) if tolerance is None else tolerance
+    if tolerance is None:
+        rtol = max(resolved(columns), resolved(columns.mT))
+    else:
+        rtol = checks.number("tolerance", tolerance, least=0, below=1)
     columns = columns.double()
     errors = columns.mT @ weights - D.double().transpose(1, 2).flatten(0, 1)  # (N, OC)
     # X (X^T X)^+ is the pseudo-inverse of X^T; through X^T X itself half the digits would be lost.
@@ -183,39 +187,6 @@ def lms_trajectory(W0: Tensor, X: Tensor, D: Tensor, mu: float) -> Tensor:
     return trajectory
 
 
-def mean_square_limit(X: Tensor) -> float:
-    """Rate below which, and only below which, LMS on independent draws of X's columns has bounded variance.
-
-    Each step maps S = E[C C^T] to T(S) = S - mu (R S + S R) + mu^2 E[x x^T S x x^T], plus a constant. T keeps positive
-    matrices positive, so its spectral radius passes 1 where 1 / mu is the largest theta of F v = theta (R (+) R) v,
-    F = E[(x x^T) (x) (x x^T)] and the Kronecker sum on the right. For one Gaussian weight that is mu = 2 / (3 lambda),
-    a third of 2 / tr R (`modes.mean_square_bound`): fourth moments decide. X is (K, M) or (B, K, M); float64 within.
-    Directions without power are left out. K^4 numbers: for K up to about 50.
-
-    >>> round(mean_square_limit(torch.tensor([[1.0, -1.0, 1.0]])), 9)  # |x| = 1 does not fluctuate: 2 / lambda
-    2.0
-
-    Raises:
-        ValueError: if X is not (K, M) or (B, K, M) of finite float32 or float64 numbers, or has no power.
-    """
-    checks.tensor("X", X, "(K, M) or (B, K, M)", (2, 3))
-    if not X.any():
-        raise ValueError(f"X: shape {tuple(X.shape)} is not (K, M) or (B, K, M) with some power")
-    columns = X.double() if X.ndim == 2 else X.double().transpose(0, 1).flatten(1)  # (K, N)
-    eigenvalues, Q = torch.linalg.eigh(columns @ columns.T / columns.shape[1])
-    alive = eigenvalues > TOLERANCE * eigenvalues[-1]
-    columns, eigenvalues = Q[:, alive].T @ columns, eigenvalues[alive]  # in R's basis the Kronecker sum is diagonal
-    # T keeps symmetric matrices symmetric: coordinates are their upper triangle, off the diagonal times sqrt 2.
-    row, column = torch.triu_indices(len(columns), len(columns), device=columns.device)
-    weight = torch.where(row == column, 1.0, 2**0.5).to(columns.dtype).unsqueeze(1)  # (K(K+1)/2, 1)
-    F = 0.0
-    for some in columns.split(2**20 // len(row) + 1, dim=1):
-        pairs = weight * some[row] * some[column]  # (K(K+1)/2, n)
-        F = F + pairs @ pairs.T / columns.shape[1]
-    scale = (eigenvalues[row] + eigenvalues[column]).rsqrt()
-    return 1 / torch.linalg.eigvalsh(scale.unsqueeze(1) * F * scale)[-1].item()
-
-
 def _error(W: Tensor, x: Tensor, d: Tensor | float) -> Tensor:
     """The error e = y - d, (..., 1)."""
     return ((W * x).sum(-1) - d).unsqueeze(-1)
@@ -244,13 +215,10 @@ def _weights(W: Tensor, X: Tensor, D: Tensor) -> Tensor:
 def _one_step(W: Tensor, x: Tensor, d: Tensor | float, mu: float) -> tuple[Tensor, Tensor, Tensor | float, float]:
     """Check what one step takes: W and x (..., K), and d a number or (...), the leading dimensions of both."""
     checks.tensor("x", x, "(..., K)")
-    if checks.tensor("W", W, "(..., K)", finite=False).ndim < 1 or W.shape[-1:] != x.shape[-1:]:
-        raise ValueError(f"W, x: shapes {tuple(W.shape)} and {tuple(x.shape)} do not both end in the same K")
+    if checks.tensor("W", W, "(..., K)", finite=False).ndim < 1 or W.shape != x.shape:
+        raise ValueError(f"W, x: shapes {tuple(W.shape)} and {tuple(x.shape)} are not one shape (..., K)")
     checks.alike(W=W, x=x)
-    try:
-        leading = torch.broadcast_shapes(W.shape, x.shape)[:-1]
-    except RuntimeError:
-        raise ValueError(f"W, x: shapes {tuple(W.shape)} and {tuple(x.shape)} do not fit each other") from None
+    leading = W.shape[:-1]
     if not isinstance(d, Tensor):
         return W, x, checks.number("d", d), checks.number("mu", mu)
     if checks.tensor("d", d).ndim and d.shape != leading:

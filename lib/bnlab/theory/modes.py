@@ -90,7 +90,7 @@ def decay(eigenvalues: Tensor, mu: float, n: int | Tensor) -> Tensor:
     Raises:
         ValueError: if n is negative or not whole, mu no finite number, or an eigenvalue is not finite.
     """
-    base = 1 - checks.number("mu", mu) * _spectrum(eigenvalues)  # (K,)
+    base = 1 - checks.number("mu", mu) * _spectrum("eigenvalues", eigenvalues)  # (K,)
     if isinstance(n, Tensor) and n.dtype in (torch.uint8, torch.int16, torch.int32, torch.int64):
         steps = n.to(base.device)
     else:
@@ -109,7 +109,7 @@ def log_decay(eigenvalues: Tensor, mu: float) -> Tensor:
     Raises:
         ValueError: if mu is no finite number, or an eigenvalue is not finite.
     """
-    x = checks.number("mu", mu) * _spectrum(eigenvalues)
+    x = checks.number("mu", mu) * _spectrum("eigenvalues", eigenvalues)
     # log1p keeps the slow modes: at x = 1e-12, ln(1 - x) by subtraction has lost four digits.
     return torch.where(x < 1, torch.log1p(-x.clamp(max=1)), torch.log((x - 1).clamp(min=0)))
 
@@ -128,92 +128,9 @@ def time_constants(eigenvalues: Tensor, mu: float) -> Tensor:
     Raises:
         ValueError: if mu is not positive, or an eigenvalue is not finite.
     """
-    x = checks.number("mu", mu, above=0) * _spectrum(eigenvalues)
+    x = checks.number("mu", mu, above=0) * _spectrum("eigenvalues", eigenvalues)
     tau = torch.where((x == 0) | (x == 2), torch.inf, -1 / log_decay(eigenvalues, mu))
     return torch.where((x < 0) | (x > 2), torch.nan, tau)
-
-
-def stability_bound(R: Tensor, positions: int = 1) -> float:
-    """Largest stable rate, 2 / (M lambda_max), of gradient descent; inf for R = 0.
-
-    R is the matrix (K, K) or its eigenvalues (K,). With positions = 1 the gradient is E[x e] over images and positions;
-    with M = OH*OW it is autograd's of a mean over images, which sums over the positions. (With the loss J = E eps^2 of
-    Chai et al. 2020, section 2.1, every gradient doubles and the bound halves.)
-
-    >>> stability_bound(torch.tensor([0.1, 0.3, 0.6, 1.0])), stability_bound(torch.tensor([4.0]), positions=100)
-    (2.0, 0.005)
-
-    Raises:
-        ValueError: if positions is no whole number of at least 1, or as `effective_eigenvalues`.
-    """
-    return _over(2.0, checks.whole("positions", positions) * effective_eigenvalues(R).largest)
-
-
-def mean_square_bound(R: Tensor) -> float:
-    """Rate 2 / tr R below which LMS is taken to be stable in the mean square; inf for R = 0.
-
-    Stricter than `stability_bound`, as tr R is the sum of the eigenvalues: below the latter the mean of the weights
-    converges, but single runs may have unbounded variance. The textbook estimate (Haykin 2002) from second moments
-    alone; `filters.mean_square_limit` is sharp. R is the matrix (K, K) or its eigenvalues (K,).
-
-    >>> mean_square_bound(torch.tensor([0.5, 1.5]))
-    1.0
-
-    Raises:
-        ValueError: as `effective_eigenvalues`.
-    """
-    return _over(2.0, _semidefinite(R, _tolerance(R)).sum().item())
-
-
-def slowest_mode(eigenvalues: Tensor, mu: float, tolerance: float | None = None) -> int:
-    """Index k of the effective mode with the largest |1 - mu lambda_k|, the last to decay.
-
-    That of the smallest eigenvalue up to mu = `crossover_rate`, that of the largest above: Chai et al. 2020, section
-    3.1, has only the first half. Dead modes (`effective_eigenvalues`) never decay and are left out.
-
-    >>> spectrum = torch.tensor([0.1, 0.3, 0.6, 1.0])
-    >>> slowest_mode(spectrum, 1.80), slowest_mode(spectrum, 1.90)
-    (0, 3)
-
-    Raises:
-        ValueError: if mu is no finite number, no mode is effective, or as `effective_eigenvalues`.
-    """
-    tolerance = _tolerance(eigenvalues, tolerance)
-    eigenvalues = _semidefinite(eigenvalues, tolerance)
-    alive = eigenvalues > tolerance * eigenvalues.max()
-    if not alive.any():
-        raise ValueError("eigenvalues: all are 0, so no mode decays")
-    return int(torch.where(alive, (1 - checks.number("mu", mu) * eigenvalues).abs(), -1.0).argmax())
-
-
-def crossover_rate(R: Tensor) -> float:
-    """Rate 2 / (lambda_min + lambda_max) at which the slowest mode changes from the smallest eigenvalue to the largest.
-
-    lambda_min is the smallest effective eigenvalue; R is the matrix (K, K) or its eigenvalues (K,).
-
-    >>> round(crossover_rate(torch.tensor([0.1, 0.3, 0.6, 1.0])), 3)
-    1.818
-
-    Raises:
-        ValueError: as `effective_eigenvalues`.
-    """
-    spectrum = effective_eigenvalues(R)
-    return _over(2.0, spectrum.smallest + spectrum.largest)
-
-
-def best_rate(R: Tensor) -> tuple[float, float]:
-    """The rate whose slowest mode decays fastest, and its factor a step, (kappa - 1) / (kappa + 1).
-
-    It is the `crossover_rate`, where the two extreme modes are equally slow.
-
-    >>> [round(value, 3) for value in best_rate(torch.tensor([0.1, 0.3, 0.6, 1.0]))]
-    [1.818, 0.818]
-
-    Raises:
-        ValueError: as `effective_eigenvalues`.
-    """
-    kappa = effective_eigenvalues(R).condition_number
-    return crossover_rate(R), (kappa - 1) / (kappa + 1)
 
 
 def effective_eigenvalues(R: Tensor, tolerance: float | None = None) -> EffectiveEigenvalues:
@@ -231,10 +148,10 @@ def effective_eigenvalues(R: Tensor, tolerance: float | None = None) -> Effectiv
         ValueError: if R has a negative eigenvalue beyond rounding, is not a matrix or vector of finite float32 or
             float64 numbers, or the tolerance is not between 0 and 1.
     """
-    tolerance = _tolerance(R, tolerance)
-    every = _semidefinite(R, tolerance).sort().values
+    every, share = semidefinite(R, tolerance)
+    every = every.sort().values
     largest = every[-1].item()
-    alive = every[every > tolerance * largest]
+    alive = every[every > share * largest]
     smallest = alive[0].item() if len(alive) else 0.0
     kappa = largest / smallest if len(alive) else 1.0
     return EffectiveEigenvalues(alive, smallest, largest, every[0].item(), len(every) - len(alive), kappa)
@@ -253,31 +170,36 @@ def dead_channels(R: Tensor, channels: int, tolerance: float | None = None) -> i
     checks.square("R", R)
     if R.shape[0] % checks.whole("channels", channels):
         raise ValueError(f"channels: {channels} blocks do not make up an R of shape {tuple(R.shape)}")
+    share = resolved(R) if tolerance is None else checks.number("tolerance", tolerance, least=0, below=1)
     power = R.diagonal().double().reshape(channels, -1).sum(1)
     if (power < 0).any():
         raise ValueError(f"R: a channel has power {power.min().item():.3g}, so it is no autocorrelation matrix")
-    return int((power <= _tolerance(R, tolerance) * power.max()).sum())
+    return int((power <= share * power.max()).sum())
 
 
-def _spectrum(R: Tensor) -> Tensor:
+def _spectrum(name: str, R: Tensor) -> Tensor:
     """Eigenvalues (K,) float64, from a matrix or as given."""
-    checks.tensor("R", R, "(K, K), or its eigenvalues (K,),", (1, 2))
-    return R.double() if R.ndim == 1 else natural_modes(R).eigenvalues
+    checks.tensor(name, R, "(K, K), or its eigenvalues (K,),", (1, 2))
+    return R.double() if R.ndim == 1 else natural_modes(checks.square(name, R)).eigenvalues
 
 
-def _semidefinite(R: Tensor, tolerance: float) -> Tensor:
-    """Eigenvalues as `_spectrum` gives them, none of them negative beyond rounding."""
-    every = _spectrum(R)
-    if every.min() < -tolerance * every.max().clamp(min=0):
-        raise ValueError(f"R: eigenvalue {every.min().item():.3g} is negative, so it is no autocorrelation matrix")
-    return every
+def semidefinite(R: Tensor, tolerance: float | None = None, name: str = "R") -> tuple[Tensor, float]:
+    """Eigenvalues (K,) float64 of an R without negative ones, and the share of the largest up to which one counts as 0.
 
+    R is the matrix (K, K), or its eigenvalues (K,), whose order is kept. The share is the tolerance given, or what the
+    dtype of R resolves. A refusal calls R by ``name``.
 
-def _tolerance(R: Tensor, tolerance: float | None = None) -> float:
-    """The tolerance given, or what the dtype of R resolves."""
-    if tolerance is not None:
-        return checks.number("tolerance", tolerance, least=0, below=1)
-    return resolved(checks.tensor("R", R, "(K, K), or its eigenvalues (K,),", (1, 2)))
+    >>> semidefinite(torch.tensor([2.0, 1.0], dtype=torch.float64))
+    (tensor([2., 1.], dtype=torch.float64), 1e-10)
+
+    Raises:
+        ValueError: as `effective_eigenvalues`.
+    """
+    every = _spectrum(name, R)
+    share = resolved(R) if tolerance is None else checks.number("tolerance", tolerance, least=0, below=1)
+    if every.min() < -share * every.max().clamp(min=0):
+        raise ValueError(f"{name}: eigenvalue {every.min().item():.3g} is negative: no autocorrelation matrix has it")
+    return every, share
 
 
 def resolved(R: Tensor, tolerance: float = TOLERANCE) -> float:
@@ -285,9 +207,9 @@ def resolved(R: Tensor, tolerance: float = TOLERANCE) -> float:
 
     >>> resolved(torch.eye(100)) > 1e-5, resolved(torch.eye(100).double())
     (True, 1e-10)
+
+    Raises:
+        ValueError: if R is not (..., K) of finite float32 or float64 numbers, or the tolerance not between 0 and 1.
     """
-    return max(tolerance, R.shape[-1] * torch.finfo(R.dtype).eps)
-
-
-def _over(numerator: float, denominator: float) -> float:
-    return numerator / denominator if denominator > 0 else float("inf")
+    checks.tensor("R", R, "(..., K)", range(1, 9))
+    return max(checks.number("tolerance", tolerance, least=0, below=1), R.shape[-1] * torch.finfo(R.dtype).eps)

@@ -90,11 +90,9 @@ def train(
     groups = parameter_groups(model, learning_rate, other_learning_rate, rates)
     optimiser = torch.optim.SGD(groups, lr=learning_rate, momentum=momentum, weight_decay=weight_decay)
     wanted, rows, diverged = {*record_at, steps}, [], False
-    batches = _endless(dataset, batch_size, generator)
     model.train()
-    for step in range(1, steps + 1):
-        images, labels = next(batches)  # (B, C, H, W), (B,)
-        loss = functional.cross_entropy(model(images), labels)
+    for step, (images, labels) in zip(range(1, steps + 1), _endless(dataset, batch_size, generator), strict=False):
+        loss = functional.cross_entropy(model(images), labels)  # (B, C, H, W), (B,)
         if step == 1 and 0 in wanted:
             rows.append({"step": 0, "loss": loss.item(), **measure(model, measurements)})
         diverged = not math.isfinite(loss.item()) or loss.item() > DIVERGED

@@ -84,7 +84,7 @@ def test_mini_batches_that_cannot_be_are_refused(sizes):
 
 
 def test_parts_are_the_arms():
-    made = batch_sizes.parts(DIGITS, [4, 8], 1, 1, 0.1, 64, 1, 0, "cpu")
+    made = batch_sizes.parts(DIGITS, [4, 8], 1, 1, 0.1, 64, 1, 0)
     assert list(made) == list(batch_sizes.ARMS)
     assert made["dense_groups"]()["m"].tolist() == [4, 8]
 
@@ -101,7 +101,7 @@ def test_parts_are_the_arms():
 )
 def test_limits_are_told_before_the_first_part(sizes, images, words):
     with pytest.raises(ValueError, match=words):
-        batch_sizes.parts(DIGITS, sizes, 1, 1, 0.1, images, 1, 0, "cpu")
+        batch_sizes.parts(DIGITS, sizes, 1, 1, 0.1, images, 1, 0)
 
 
 def test_limits_that_are_kept():

@@ -9,7 +9,7 @@ import torch
 from bnlab import datasets
 from bnlab.chapters.ch04_natural_modes import linear_layer, lms_modes, natural_modes
 from bnlab.claims import statistics
-from bnlab.theory import filters, modes, patches
+from bnlab.theory import filters, patches, stability
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def tables(digits):
 
 @pytest.fixture(scope="module")
 def problem(digits):
-    return linear_layer.linear_problem(digits, 3, 8, noise=0.1, seed=0, device="cpu")
+    return linear_layer.linear_problem(digits, 3, 8, noise=0.1, seed=0)
 
 
 def test_the_problem_is_least_squares_on_patches(problem):
@@ -38,14 +38,14 @@ def test_the_problem_is_least_squares_on_patches(problem):
 
 
 def test_without_noise_the_solution_is_the_teacher(digits):
-    clean = linear_layer.linear_problem(digits, 3, 8, noise=0.0, seed=0, device="cpu")
-    noisy = linear_layer.linear_problem(digits, 3, 8, noise=0.5, seed=0, device="cpu")
+    clean = linear_layer.linear_problem(digits, 3, 8, noise=0.0, seed=0)
+    noisy = linear_layer.linear_problem(digits, 3, 8, noise=0.5, seed=0)
     response = torch.nn.functional.conv2d(clean.images, clean.solution.reshape(1, 1, 3, 3))
     torch.testing.assert_close(response, clean.desired, rtol=1e-9, atol=1e-10)
     noise = noisy.desired - clean.desired
     assert (noise.std() / clean.desired.std()).item() == pytest.approx(0.5, rel=0.1)
     assert torch.equal(clean.initial, noisy.initial)
-    other = linear_layer.linear_problem(digits, 3, 8, noise=0.0, seed=1, device="cpu")
+    other = linear_layer.linear_problem(digits, 3, 8, noise=0.0, seed=1)
     assert not torch.equal(other.initial, clean.initial)
     assert not torch.allclose(other.solution, clean.solution)
     assert torch.equal(other.R, clean.R)
@@ -134,7 +134,7 @@ def test_runs_are_lms_on_drawn_patches(problem):
     sliding = lms_modes.simulate(problem, 0.3, "sliding", steps=20, runs=4, seed=0)
     X = patches.unroll(problem.images, 3).transpose(1, 2).flatten(0, 1)
     D = problem.desired.flatten()
-    mu = 0.3 * modes.mean_square_bound(problem.R)
+    mu = 0.3 * stability.mean_square_bound(problem.R)
     ways = [
         filters.lms_trajectory(problem.initial, X.roll(-s, 0)[:20], D.roll(-s)[:20], mu)[-1] for s in range(len(X))
     ]  # one for each place to start the window
@@ -149,8 +149,8 @@ def test_runs_are_lms_on_drawn_patches(problem):
 
 
 def test_the_spread_follows_the_sharp_bound(problem):
-    mu = modes.mean_square_bound(problem.R)
-    sharp = filters.mean_square_limit(patches.unroll(problem.images, 3))
+    mu = stability.mean_square_bound(problem.R)
+    sharp = stability.mean_square_limit(patches.unroll(problem.images, 3))
     assert sharp < mu  # on these patches 2 / tr R is too large
     spreads = [lms_modes.simulate(problem, c * sharp / mu, "independent", 400, 500, 0) for c in (0.5, 2.0)]
     squares = lms_modes.in_the_spread(spreads).groupby("share").mean_square

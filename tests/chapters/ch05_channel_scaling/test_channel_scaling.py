@@ -33,7 +33,7 @@ def tables(digits):
 def drawn(digits):
     """The first network as drawn: its layer, and the maps that leave its first convolution, by hand."""
     probe = probes.probe_images(digits, 40)
-    model, _ = second_layer.trained_lenet(second_layer.Specification("none", 0.0, 0), digits, 1, 64, "cpu")
+    model, _ = second_layer.trained_lenet(second_layer.Specification("none", 0.0, 0), digits, 1, 64)
     z = functional.conv2d(probe, model.conv1.weight, model.conv1.bias).detach().double()
     return second_layer.look(model, "none", probe), z, model
 
@@ -62,7 +62,7 @@ def test_views_are_what_their_names_say(drawn):
 
 def test_a_network_with_batch_norm_shows_its_own_gamma_and_beta(digits):
     probe = probes.probe_images(digits, 40)
-    model, _ = second_layer.trained_lenet(second_layer.Specification("batch", 0.0, 0), digits, 1, 64, "cpu")
+    model, _ = second_layer.trained_lenet(second_layer.Specification("batch", 0.0, 0), digits, 1, 64)
     with torch.no_grad():
         model.norm1.weight.fill_(2.0)
         model.norm1.bias.fill_(0.3)
@@ -88,8 +88,8 @@ def test_a_shift_does_not_pass_through_relu(drawn):
 
 def test_trained_weights_are_those_of_a_plain_loop(digits):
     weights = second_layer.Specification("none", 0.05, 3)
-    trained, _ = second_layer.trained_lenet(weights, digits, 2, 32, "cpu")
-    model, _ = second_layer.trained_lenet(second_layer.Specification("none", 0.0, 3), digits, 0, 32, "cpu")
+    trained, _ = second_layer.trained_lenet(weights, digits, 2, 32)
+    model, _ = second_layer.trained_lenet(second_layer.Specification("none", 0.0, 3), digits, 0, 32)
     batches = digits.batches(32, second_layer.generator(3, "order of mini-batches"))
     for _ in range(2):
         images, labels = next(batches)

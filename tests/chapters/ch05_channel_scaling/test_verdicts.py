@@ -281,3 +281,7 @@ def test_facts_of_the_layer_as_drawn():
     assert math.isnan(verdicts.layer_facts(tables(summary=table.query("view != 'best'")))["kappa_best"])
     with pytest.raises(LedgerError, match="no row with weights = 'as drawn'"):
         verdicts.layer_facts(tables(summary=table[table["weights"] != "as drawn"]))
+
+
+def test_every_word_that_is_said(as_said):
+    as_said(quick=verdicts.quick(GOOD, NONE, tables()), full=verdicts.full(tables(), "MNIST"))

@@ -80,7 +80,7 @@ def tables(digits):
     parts = minimum_disturbance.parts(
         digits, probe_size=12, first_epochs=1, first_seeds=1, ratio_batch_sizes=[8], ratio_steps=1, ratio_seeds=1,
         methods=["none", "nlms_l2"], rates=[0.1, 0.2], noises=[10.0], fc=["frozen"], frontier_steps=1, epochs=1,
-        seeds=1, tuning_seeds=1, batch_size=50, seed=3, device="cpu",
+        seeds=1, tuning_seeds=1, batch_size=50, seed=3,
     )  # fmt: skip
     return {name: make() for name, make in parts.items()}
 
@@ -112,7 +112,7 @@ def test_long_parts_can_be_left_out(digits):
     arguments = dict(
         probe_size=12, first_epochs=1, first_seeds=1, ratio_batch_sizes=[8], ratio_steps=1, ratio_seeds=1,
         methods=["none"], rates=[0.1], noises=[10.0], fc=["frozen"], seeds=1, tuning_seeds=1, batch_size=50,
-        seed=0, device="cpu",
+        seed=0,
     )  # fmt: skip
     short = minimum_disturbance.parts(digits, frontier_steps=0, epochs=0, **arguments)
     assert set(short) == {"powers", "directions", "noise_ratio"}
@@ -124,7 +124,7 @@ def test_long_parts_can_be_left_out(digits):
 
 GIVEN = dict(probe_size=12, first_epochs=1, first_seeds=1, ratio_batch_sizes=[8], ratio_steps=1, ratio_seeds=1,
              methods=["none"], rates=[0.1], noises=[10.0], fc=["frozen"], frontier_steps=1, epochs=1, seeds=1,
-             tuning_seeds=1, batch_size=50, seed=0, device="cpu")  # fmt: skip
+             tuning_seeds=1, batch_size=50, seed=0)  # fmt: skip
 
 
 @pytest.mark.parametrize(

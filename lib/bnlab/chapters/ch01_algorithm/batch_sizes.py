@@ -46,13 +46,11 @@ def parts(
     training_images: int,
     seeds: int,
     seed: int,
-    device: str,
 ) -> dict[str, Callable[[], pd.DataFrame]]:
     """One table an arm, by name, each with the function that makes it.
 
     Raises ValueError where one of the `limits` is not kept, before anything runs.
     """
-    del device  # the data set is on it already
     for kept, name, value, right in limits(dataset, batch_sizes, training_images):
         if not kept:
             raise ValueError(f"{name} = {value!r} cannot be used: it must be {right}")

@@ -53,12 +53,11 @@ def parts(
     race_error: float = 0.1,
     seeds: int = 5,
     seed: int = 0,
-    device: str = "cpu",
 ) -> dict[str, Callable[[], pd.DataFrame]]:
     """Tables of chapter 02 by name, each with the function that makes it. The defaults are the quick scale.
 
     Args:
-        dataset: 32 x 32 images, on the device already.
+        dataset: 32 x 32 images.
         training_images: of which statistics at inference are the population.
         compared_images: test images whose logits are compared.
         stage_rates: learning rates of the stages, in order.
@@ -75,12 +74,10 @@ def parts(
         race_error: share of wrong test images that ends a race.
         seeds: paired runs, from ``seed`` on.
         seed: the first.
-        device: where the data set is.
 
     Raises:
         ValueError: one of the `limits` is not kept, before anything runs.
     """
-    del device  # the data set is on it already
     asked = training_images, compared_images, batch_sizes, gap_images, gap_batch_size
     for kept, name, value, right in limits.of(dataset, *asked):
         if not kept:
@@ -93,16 +90,8 @@ def parts(
         "mismatch_constant": lambda: runs([middle], decays, numbers, "constant"),
         "tracks": lambda: tracks(dataset, training_images, stage_rates, stage_steps, middle, decays, seed),
         **regularisation.parts(
-            dataset,
-            gap_images,
-            gap_batch_size,
-            gap_rate,
-            gap_epochs,
-            target_loss,
-            race_rates,
-            race_steps,
-            race_error,
-            numbers,
+            *(dataset, gap_images, gap_batch_size, gap_rate, gap_epochs, target_loss),
+            *(race_rates, race_steps, race_error, numbers),
         ),
     }
 

@@ -30,9 +30,7 @@ class LinearProblem:
     modes: NaturalModes  # of R
 
 
-def linear_problem(
-    dataset: Dataset, kernel_size: int, images: int, noise: float, seed: int, device: torch.device | str
-) -> LinearProblem:
+def linear_problem(dataset: Dataset, kernel_size: int, images: int, noise: float, seed: int) -> LinearProblem:
     """Draw a teacher filter and its noisy response to the first images of the training split.
 
     The teacher's weights are N(0, 1/K); the noise has ``noise`` times the standard deviation of its response.
@@ -45,18 +43,18 @@ def linear_problem(
         raise ValueError(f"images: {images} is not between 1 and the {available} of {dataset.name}")
     if not noise >= 0:
         raise ValueError(f"noise: {noise} is negative")
-    x = dataset.normalise(dataset.train_images[:images], torch.float64).to(device)
+    x = dataset.normalise(dataset.train_images[:images], torch.float64)
     R = autocorrelation(x, kernel_size)  # refuses a kernel that does not fit
     channels = x.shape[1]
     shape = (1, channels, kernel_size, kernel_size)
     teacher = torch.randn(shape, dtype=torch.float64, generator=generator(seed, "teacher"))
-    response = functional.conv2d(x, teacher.to(device) / teacher.numel() ** 0.5)  # (B, 1, OH, OW)
+    response = functional.conv2d(x, teacher.to(x.device) / teacher.numel() ** 0.5)  # (B, 1, OH, OW)
     drawn = torch.randn(response.shape, dtype=torch.float64, generator=generator(seed, "noise of the response"))
-    desired = response + noise * response.std() * drawn.to(device)
+    desired = response + noise * response.std() * drawn.to(x.device)
     P = cross_correlation(x, desired, kernel_size)[:, 0]
     layer = nn.Conv2d(channels, 1, kernel_size, bias=False, dtype=torch.float64)
     draw_default_(layer, generator(seed, "initialisation"))
-    initial = layer.weight.detach().flatten().to(device)
+    initial = layer.weight.detach().flatten().to(x.device)
     return LinearProblem(x, desired, kernel_size, R, P, wiener_solution(R, P), initial, natural_modes(R))
 
 

@@ -18,9 +18,10 @@ from torch import Tensor
 from bnlab.chapters.ch04_natural_modes.linear_layer import LinearProblem, recorded_steps
 from bnlab.randomness import generator
 from bnlab.tables import table
-from bnlab.theory.filters import lms_step, mean_square_limit
-from bnlab.theory.modes import decay, mean_square_bound, project, stability_bound
+from bnlab.theory.filters import lms_step
+from bnlab.theory.modes import decay, project
 from bnlab.theory.patches import unroll
+from bnlab.theory.stability import mean_square_bound, mean_square_limit, stability_bound
 
 ORDERS = ("independent", "sliding")
 _UNITS = {"share": "of 2 / tr R", "mu": "1 / power", "order": "of patches", "seed": "index"}
@@ -119,7 +120,7 @@ def in_the_spread(simulated: Sequence[LmsRuns]) -> pd.DataFrame:
     """Squared weight error ||C(n)||^2: mean, median and largest over runs; inf past float64."""
     rows = []
     for runs in simulated:
-        squares = runs.weight_errors.square().sum(-1).nan_to_num(torch.inf)  # (recorded, runs)
+        squares = runs.weight_errors.square().sum(-1).nan_to_num(torch.inf, torch.inf)  # (recorded, runs)
         for n, row in zip(runs.steps, squares, strict=True):
             values = (row.mean().item(), row.median().item(), row.max().item())
             rows.append((runs.share, runs.mu, runs.order, runs.seed, n, *values))

@@ -38,7 +38,6 @@ def parts(
     lms_runs: int = 500,
     lms_seeds: int = 5,
     seed: int = 0,
-    device: str = "cpu",
 ) -> dict[str, Callable[[], pd.DataFrame]]:
     """Tables of chapter 04 by name, each with the function that makes it. The defaults are the quick scale.
 
@@ -54,7 +53,6 @@ def parts(
         lms_runs: LMS runs over which to take the mean.
         lms_seeds: how many seeds, from ``seed`` on, to repeat that with.
         seed: of the teacher, the noise, the initial weights and the draws of patches.
-        device: where the arithmetic runs; the draws are the same everywhere.
 
     Raises:
         ValueError: for sizes that no image or kernel fits, from here or from the part that meets them.
@@ -62,7 +60,7 @@ def parts(
 
     @cache
     def problem(seed: int) -> LinearProblem:
-        return linear_problem(dataset, kernel_size, images, noise, seed, device)
+        return linear_problem(dataset, kernel_size, images, noise, seed)
 
     @cache  # two tables of the same training
     def trained() -> dict[float, Tensor]:

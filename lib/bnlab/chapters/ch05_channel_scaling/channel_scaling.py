@@ -43,7 +43,6 @@ def parts(
     response_rate: float = 0.001,
     seeds: int = 5,
     seed: int = 0,
-    device: str = "cpu",
 ) -> dict[str, Callable[[], pd.DataFrame]]:
     """Tables of chapter 05 on networks by name, each with the function that makes it; the defaults are the quick scale.
 
@@ -57,7 +56,6 @@ def parts(
         response_rate: of the convolution weights in that comparison.
         seeds: how many, from ``seed`` on, of weights and order of batches.
         seed: the first of them.
-        device: where networks are trained.
 
     Raises:
         ValueError: sizes that are not positive, or more images a batch than there are.
@@ -75,7 +73,7 @@ def parts(
     @cache  # every table looks at the same networks
     def layer(weights: Specification) -> Layer | None:
         steps = epochs * (len(dataset.train_labels) // batch_size)
-        model, diverged = trained_lenet(weights, dataset, steps, batch_size, device)
+        model, diverged = trained_lenet(weights, dataset, steps, batch_size)
         return None if diverged else look(model, weights.norm, probe)
 
     def kept() -> list[Specification]:
@@ -90,7 +88,7 @@ def parts(
         "summary": lambda: summary(kept(), layer),
         "centring": lambda: centring(kept(), layer),
         "responses": partial(
-            responses, dataset, probe, response_steps, response_rate, batch_size, range(seed, seed + seeds), device
+            responses, dataset, probe, response_steps, response_rate, batch_size, range(seed, seed + seeds)
         ),
     }
 
@@ -205,7 +203,7 @@ def _input_autocorrelation(model: torch.nn.Module, probe: Tensor, layer: str) ->
 
 
 def responses(
-    dataset: Dataset, probe: Tensor, steps: int, rate: float, batch_size: int, seeds: Sequence[int], device: str
+    dataset: Dataset, probe: Tensor, steps: int, rate: float, batch_size: int, seeds: Sequence[int]
 ) -> pd.DataFrame:
     """Distance of R of either convolution's input from the Baseline's, after a few steps of each variant.
 
@@ -215,11 +213,11 @@ def responses(
     for seed in seeds:
         baseline = {}
         for variant, norm in VARIANTS.items():
-            model, _ = trained_lenet(Specification(norm, rate, seed), dataset, steps, batch_size, device)
+            model, _ = trained_lenet(Specification(norm, rate, seed), dataset, steps, batch_size)
             for name in ("conv1", "conv2"):
                 R = _input_autocorrelation(model, probe, name)
                 known = baseline.setdefault(name, R)
-                distance = ((R - known).norm() / known.norm()).nan_to_num(torch.inf).item()
+                distance = ((R - known).norm() / known.norm()).nan_to_num(torch.inf, torch.inf).item()
                 rows.append((seed, variant, name, distance, int(torch.equal(R, known))))
     units = {"seed": "index", "variant": "name", "layer": "name", "distance": "1", "identical": "flag"}
     return table(rows, units)

@@ -59,12 +59,11 @@ class Layer:
     mean: Tensor  # (K,) mean of the patches, plain view
 
 
-def trained_lenet(
-    weights: Specification, dataset: Dataset, steps: int, batch_size: int, device: str
-) -> tuple[LeNet, bool]:
+def trained_lenet(weights: Specification, dataset: Dataset, steps: int, batch_size: int) -> tuple[LeNet, bool]:
     """LeNet with the weights asked for, trained for ``steps`` unless they are as drawn; and whether it diverged."""
     draw = generator(weights.seed, "initialisation")
-    model = LeNet(dataset.train_images.shape[1], len(dataset.classes), weights.norm, generator=draw).to(device)
+    images = dataset.train_images
+    model = LeNet(images.shape[1], len(dataset.classes), weights.norm, generator=draw).to(images.device)
     if not weights.rate:
         return model, False
     order = generator(weights.seed, "order of mini-batches")

@@ -85,7 +85,6 @@ def parts(
     epochs: int,
     seeds: int,
     seed: int,
-    device: str,
     folder: Path | None = None,
 ) -> dict[str, Callable[[], pd.DataFrame]]:
     """The chapter's tables by name, each with the function that makes it; 0 epochs leaves the long runs out.
@@ -105,14 +104,12 @@ def parts(
         epochs: passes over the training images in the long runs; 0 leaves them out.
         seeds: seeds of the long runs.
         seed: the first seed.
-        device: where the data lie already.
         folder: keeps finished runs, so that a killed recording goes on.
 
     Raises:
         ValueError: a rate that is not positive or is there twice, a grid of survival that does not double, no epochs or
             steps, or fewer images than a mini-batch has; before anything runs.
     """
-    del device
     lists = {"first_rates": first_rates, "arm_rates": arm_rates, "stability_rates": stability_rates}
     for name, values in (lists | ({"rates": rates} if epochs else {})).items():
         rates_of_a_sweep(name, values)

@@ -64,12 +64,9 @@ def parts(
     tuning_seeds: int,
     batch_size: int,
     seed: int,
-    device: str,
     folder: Path | None = None,
 ) -> dict[str, Callable[[], pd.DataFrame]]:
     """The chapter's tables by name, each with the function that makes it.
-
-    Without the frontier (``frontier_steps`` 0) and without the long runs (``epochs`` 0) it is a matter of minutes.
 
     Args:
         dataset: 32 x 32 images.
@@ -89,44 +86,46 @@ def parts(
         tuning_seeds: further seeds, on which rates are chosen.
         batch_size: images a mini-batch of the runs under noise.
         seed: the first seed.
-        device: where the data lie already.
         folder: keeps finished runs, so that a killed recording goes on.
 
     Raises:
-        ValueError: a method, rate, noise or treatment of fc that is unknown, impossible or there twice, no epochs or
-            steps, or fewer images than one of the sizes; before anything runs.
+        ValueError: a value that is unknown, impossible or there twice, or fewer images than a size; before any run.
     """
-    del device
-    rates_of_a_sweep("rates", rates)
-    lists = {"methods": methods, "noises": noises, "ratio_batch_sizes": ratio_batch_sizes, "fc": fc}
-    for name, values in lists.items():
-        distinct(name, values)
-    for word in fc:
-        checks.choice("fc", word, noise_sensitivity.FC)
-    for name, value in (("first_epochs", first_epochs), ("ratio_steps", ratio_steps)):
-        checks.whole(name, value)
-    for name, value in (("frontier_steps", frontier_steps), ("epochs", epochs)):
-        checks.whole(name, value, least=0)
-    sizes = {"probe_size": probe_size, "ratio_batch_sizes": max(ratio_batch_sizes), "batch_size": batch_size}
-    for name, size in {"dataset": BATCH_SIZE, **sizes}.items():
+    _refuse_lists(rates, methods=methods, noises=noises, ratio_batch_sizes=ratio_batch_sizes, fc=fc)
+    _refuse_counts(1, first_epochs=first_epochs, ratio_steps=ratio_steps)
+    _refuse_counts(0, frontier_steps=frontier_steps, epochs=epochs)
+    asked = {"probe_size": probe_size, "ratio_batch_sizes": max(ratio_batch_sizes), "batch_size": batch_size}
+    for name, size in {"dataset": BATCH_SIZE, **asked}.items():
         enough_images(dataset, checks.whole(name, size), name)
     first = cache(partial(follow, dataset, seeds_from(seed, first_seeds), first_epochs, probe_size, folder))
-    grid_of_noise = noise_sensitivity.Grid(
-        methods=tuple(methods), rates=tuple(rates), noises=tuple(noises), seeds=tuple(seeds_from(seed, seeds)),
-        tuning_seeds=tuple(seeds_from(seed + 1000, tuning_seeds)), batch_size=batch_size,
-    )  # fmt: skip
+    chosen_on, averaged = tuple(seeds_from(seed + 1000, tuning_seeds)), seeds_from(seed, ratio_seeds)
+    runs = tuple(seeds_from(seed, seeds))
+    wanted = noise_sensitivity.Grid(tuple(methods), tuple(rates), tuple(noises), runs, chosen_on, batch_size)
     made = {
         "powers": lambda: powers(first()),
         "directions": lambda: directions(first()),
-        "noise_ratio": lambda: update_noise.noise_ratio(
-            dataset, seeds_from(seed, ratio_seeds), ratio_batch_sizes, ratio_steps
-        ),
+        "noise_ratio": partial(update_noise.noise_ratio, dataset, averaged, ratio_batch_sizes, ratio_steps),
     }
     if frontier_steps:
-        made["frontier"] = lambda: noise_sensitivity.frontier(dataset, grid_of_noise, frontier_steps, fc, folder)
+        made["frontier"] = partial(noise_sensitivity.frontier, dataset, wanted, frontier_steps, fc, folder)
     if epochs:
-        made["long_runs"] = lambda: noise_sensitivity.long_runs(dataset, grid_of_noise, epochs, folder)
+        made["long_runs"] = partial(noise_sensitivity.long_runs, dataset, wanted, epochs, folder)
     return made
+
+
+def _refuse_lists(rates: list[float], **lists: list) -> None:
+    """Refuse rates of which one is impossible, values that are there twice, and an unknown treatment of fc."""
+    rates_of_a_sweep("rates", rates)
+    for name, values in lists.items():
+        distinct(name, values)
+    for word in lists["fc"]:
+        checks.choice("fc", word, noise_sensitivity.FC)
+
+
+def _refuse_counts(least: int, **counts: int) -> None:
+    """Refuse what is no whole number, or less than that."""
+    for name, value in counts.items():
+        checks.whole(name, value, least=least)
 
 
 def follow(

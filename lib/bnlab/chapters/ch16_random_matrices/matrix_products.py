@@ -69,13 +69,9 @@ def parts(
     Raises:
         ValueError: from the part that meets an impossible size.
     """
-
-    @cache  # three tables share a distribution's spectra, the dearest computation of the chapter
-    def spectra(entries: str) -> Spectra:
-        repetitions = runs if entries == "gaussian" else universality_runs
-        return sampled_spectra(size, repetitions, tuple(products), entries, seed, device)
-
-    every = ("gaussian", "uniform", "rademacher")
+    every = {"gaussian": runs, "uniform": universality_runs, "rademacher": universality_runs}
+    # Cached: three tables share a distribution's spectra, the dearest computation of the chapter.
+    spectra = cache(lambda entries: sampled_spectra(size, every[entries], tuple(products), entries, seed, device))
     return {
         "law": partial(fuss_catalan.law, law_products),
         "moments": partial(fuss_catalan.moments, law_products),
