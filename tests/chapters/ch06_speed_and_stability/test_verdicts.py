@@ -81,6 +81,9 @@ def test_a_plain_network_that_diverged_straddles_nothing_and_one_that_is_lost_is
     diverged = set_at(first_steps(), True, "diverged", norm="none", learning_rate=3.0, seed=2)
     ended = without(diverged, norm="none", learning_rate=3.0, seed=2, step=5)
     assert only(eigenvalue_verdicts.powers, ended).settings == (2, 3)
+    at_once = set_at(first_steps(), True, "diverged", norm="none", learning_rate=3.0)  # in every seed
+    at_once = without(at_once, norm="none", learning_rate=3.0, step=5)
+    assert only(eigenvalue_verdicts.powers, at_once).settings == (2, 3)
     with pytest.raises(LedgerError, match="1 records of the plain network are lost"):
         only(eigenvalue_verdicts.powers, without(first_steps(), norm="none", learning_rate=3.0, seed=2, step=5))
     with pytest.raises(LedgerError, match="powers in the first steps: 1 of"):
