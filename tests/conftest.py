@@ -61,7 +61,7 @@ verdicts = [
     ledger.judge("T-Trend", ledger.trend([True] * 5), measured="grows", seeds=5, data="toy"),
     ledger.judge("T-Head", "not run at full scale", measured="no run"),
 ]
-pages.claim_table(verdicts)
+pages.claim_cards(verdicts)
 pages.table(pd.DataFrame({"epoch": range(epochs), "loss": [step**n for n in range(epochs)]}), "losses", "Losses")"""
 PRINTED = (
     "print([type(v).__name__ for v in (epochs, rates, shuffle, norm, note, step)], epochs, rates, shuffle, repr(note))"

@@ -24,7 +24,7 @@ while pathlib.Path(os.environ["BNLAB_BOOK"], "slow").exists():
 """
 VERDICT = """
 from bnlab.claims import ledger, pages
-pages.claim_table([ledger.judge("C-Tiny", "reproduced", measured="yes")])
+pages.claim_cards([ledger.judge("C-Tiny", "reproduced", measured="yes")])
 """
 CLAIM = """
 - id: C-Tiny

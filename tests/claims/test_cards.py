@@ -9,6 +9,7 @@ from conftest import CLAIMS, cell, notebook, write_draws
 
 from bnlab.claims import ledger, pages, verdicts
 from bnlab.claims.ledger import LedgerError, judge
+from bnlab.claims.markup import badge
 
 CHANGE = {"date": "2026-11-28", "earlier": "above $2$", "why": "the 2 was <ours>", "says": "not reproduced, 4 of 8"}
 VOID = {"br", "img", "hr"}
@@ -106,11 +107,11 @@ def test_the_summary_holds_the_verdict_that_decides_and_the_other_where_it_diffe
     full = [judge(name, "not reproduced", measured="f", scale="full") for name in ("T-Sum", "T-Trend", "T-Head")]
     pages.claim_cards(quick, full)
     markup = shown[0][0]
-    assert pages.badge("reproduced") in summary(markup, "T-Sum")  # an identity: the run that anyone can repeat
+    assert badge("reproduced") in summary(markup, "T-Sum")  # an identity: the run that anyone can repeat
     assert "full scale: not reproduced" in summary(markup, "T-Sum")
-    assert pages.badge("not reproduced") in summary(markup, "T-Trend")
+    assert badge("not reproduced") in summary(markup, "T-Trend")
     assert "quick run: reproduced" in summary(markup, "T-Trend")
-    assert pages.badge("not reproduced") in summary(markup, "T-Head")
+    assert badge("not reproduced") in summary(markup, "T-Head")
     assert [len(re.findall("bn-verdict", summary(markup, c["id"]))) for c in CLAIMS if c["id"] != "T-Bound"] == [
         1,
         1,
@@ -126,10 +127,10 @@ def test_other_settings_are_compared_and_never_decide(mini, shown):
     ]
     pages.claim_cards(quick, own)
     markup = shown[0][0]
-    assert pages.badge("partly") in summary(markup, "T-Trend")
+    assert badge("partly") in summary(markup, "T-Trend")
     assert "other settings: reproduced" in summary(markup, "T-Trend")
     assert "Other settings, compared only" in card(markup, "T-Trend")
-    assert pages.badge("not run at full scale") in summary(markup, "T-Head")
+    assert badge("not run at full scale") in summary(markup, "T-Head")
 
 
 def test_without_a_full_scale_run_the_card_says_what_that_means(mini, shown):
@@ -182,7 +183,7 @@ def test_the_reach_of_a_quick_verdict_is_not_that_of_full_scale(mini, shown):
     full = [judge("T-Trend", "reproduced", measured="f", scale="full")]
     pages.claim_cards([judge("T-Trend", "partly", measured="m")], full)
     markup = shown[0][0]
-    assert f'{pages.badge("reproduced")} <span class="bn-reach">quick run: partly' in summary(markup, "T-Trend")
+    assert f'{badge("reproduced")} <span class="bn-reach">quick run: partly' in summary(markup, "T-Trend")
     assert re.findall(r"the same in 0 of 1 other draws", card(markup, "T-Trend")) == ["the same in 0 of 1 other draws"]
 
 

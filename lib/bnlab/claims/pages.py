@@ -7,34 +7,18 @@ compare`, the ledger page) can read it back from the executed notebook.
 import html
 import math
 import re
-from collections.abc import Sequence
 
 import pandas as pd
 
-from bnlab.claims import book, ledger
-from bnlab.claims.cards import claim_cards, details
-from bnlab.claims.markup import badge, display, errata_links, mathematics, place, small
-from bnlab.claims.verdicts import as_metadata
+from bnlab.claims import book
+from bnlab.claims.cards import claim_cards
+from bnlab.claims.markup import display, mathematics
 from bnlab.records import changes, recorded
 
-__all__ = ["claim_cards", "claim_table", "provenance", "table"]
+__all__ = ["claim_cards", "provenance", "table"]
 
 # A tidy table longer than this is cut on the page (the whole of it is in the recorded file): pages are read on phones.
 MOST_ROWS = 60
-
-
-def claim_table(verdicts: Sequence[ledger.Verdict]) -> None:
-    """Display the chapter's claim table: the document says / we measure / criterion / verdict, one card a claim."""
-    known = ledger.claims()
-    rows = [_claim_row(known[verdict.id], verdict) for verdict in verdicts]
-    head = "".join(
-        f'<th scope="col">{name}</th>' for name in ("Claim", "The document says", "We measure", "Criterion", "Verdict")
-    )
-    display(
-        f'<table class="bn-claims" role="table"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>',
-        "\n".join(f"{v.id}: {v.verdict} ({v.measured})" for v in verdicts),
-        as_metadata(verdicts),
-    )
 
 
 def table(frame: pd.DataFrame, name: str, caption: str, digits: int = 4) -> None:
@@ -104,21 +88,6 @@ def _json(column: pd.Series) -> list:
         None if gone else str(value) if value in (math.inf, -math.inf) else value
         for value, gone in zip(values, missing, strict=True)
     ]
-
-
-def _claim_row(claim: ledger.Claim, verdict: ledger.Verdict) -> str:
-    cells = {
-        "The document says": mathematics(claim.statement) + small(", ".join(errata_links(claim))),
-        "We measure": mathematics(verdict.measured)
-        + small(html.escape(", ".join([*details(verdict), f"{verdict.scale} run"]))),
-        f"Criterion ({claim.kind})": mathematics(claim.criterion),
-    }
-    wide = "".join(f'<td class="bn-wide" role="cell" data-label="{name}">{text}</td>' for name, text in cells.items())
-    return (
-        f'<tr role="row"><th role="rowheader" scope="row" id="claim-{verdict.id}"><code>{verdict.id}</code>'
-        f"{place(claim)}</th>{wide}"
-        f'<td role="cell" data-label="Verdict">{badge(verdict.verdict)}</td></tr>'
-    )
 
 
 def _words(column: object) -> object:

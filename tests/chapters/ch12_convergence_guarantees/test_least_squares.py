@@ -72,23 +72,3 @@ def test_usable_decades():
     assert ols.usable_decades(made)["decades"].item() == pytest.approx(2)
     never = made.assign(iterations=np.inf)
     assert ols.usable_decades(never)["decades"].item() == 0
-
-
-def test_lengths_grow_and_rates_fall():
-    traces = ols.normalised_traces(4, [0.01, 1e4], 50, 0)
-    for _, run in traces.groupby("rate"):
-        assert run["length"].is_monotonic_increasing
-    huge = traces[traces["rate"] == 1e4]
-    assert huge["times_bound"].iloc[0] > 1 > huge["times_bound"].iloc[-1]
-
-
-def test_rayleigh_tables():
-    worst = ols.rayleigh_runs(4, 20, 15, 0)
-    paper = worst[worst["step_length"] == 1]["worst_ratio"]
-    assert paper.max() <= 1 + 1e-9
-    assert worst["worst_ratio"].max() > 1
-    curves = ols.rayleigh_curves(4, 15, 0).pivot_table(index=["start", "step"], columns="series", values="gap")
-    assert (curves["Rayleigh quotient"] <= curves["bound"] * (1 + 1e-9)).all()
-    assert (curves["plain descent"] <= curves["bound"] * (1 + 1e-9)).all()
-    end = curves.loc[(slice(None), 10), "Rayleigh quotient"].droplevel("step")
-    assert end["hardest"] > end["random"]

@@ -85,7 +85,6 @@ def edges(rate: pd.DataFrame, largest: pd.DataFrame):
         left.plot(rows["N"], guide, color="#666666", lw=0.8, ls="-", zorder=0)
     left.set(xscale="log", yscale="log", xlabel="matrix side $N$", ylabel="$1 - s_{\\max}^2$ / edge (1)")
     plain_ticks(left.xaxis, groups(rate["N"]))
-    left.legend()
     measured = largest.assign(line="measured (median, quartiles)")
     lines_with_quartiles(right, measured, "M", "largest", "line", spread="bars", linestyle="none")
     theory = largest.groupby("M")["root_of_edge"].first()
@@ -94,7 +93,9 @@ def edges(rate: pd.DataFrame, largest: pd.DataFrame):
                label="as printed: proportional to M")  # fmt: skip
     right.set(xscale="log", yscale="log", xlabel="factors $M$", ylabel="largest singular value")
     plain_ticks(right.xaxis, groups(largest["M"]))
-    right.legend()
+    for ax in (left, right):
+        plain_ticks(ax.yaxis)
+        legend_below(ax)
     return figure
 
 
