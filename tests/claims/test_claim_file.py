@@ -112,7 +112,6 @@ def test_what_was_changed_after_a_look_is_told():
     assert untold(EXCEPTIONS) == []
 
 
-@pytest.mark.xfail(reason="rows of chapters 11 and 12 are being written", strict=False)
 def test_what_was_changed_after_a_look_in_chapters_11_and_12_is_told():
     assert untold(OF_CHAPTERS_11_AND_12) == []
 
