@@ -460,6 +460,10 @@ def test_separable_data_with_a_stationary_length_would_refute_the_correction():
 def test_the_printed_bound_keeps_its_error_term():
     assert verdict("E-HS3", gdnp_runs=gdnp().assign(error=1e-6)) == "corrected"  # 1e-3, against norms of 1e-2
     assert verdict("E-HS3", gdnp_runs=gdnp().assign(error=1e-4)) == "reproduced"
+    ratios = halfspace_verdicts.bound_ratios(gdnp(corrected=0.5, euclidean=200.0).assign(error=1e-4))
+    assert ratios["free of units"] == pytest.approx(0.01 / (0.01 / 100 + 0.01))
+    assert ratios["euclidean"] == pytest.approx(0.02 / (0.01 / 100 + 0.01))
+    assert ratios["corrected"] == pytest.approx(0.5)
 
 
 def test_rate_and_bound_are_both_told():
@@ -569,5 +573,7 @@ def test_what_is_missing_is_an_error(other, words):
         judged(**other)
 
 
-def test_every_word_that_is_said(as_said):
-    as_said(quick=verdicts.quick(GOOD, True, "toy"), full=verdicts.full(GOOD, "MNIST"))
+def test_every_word_that_is_said(as_said, uneven):
+    keyed = ("feature_scaling", "rate_sweep")  # by numbers that are no measurements
+    made = GOOD | uneven({name: table for name, table in GOOD.items() if name not in keyed})
+    as_said(quick=verdicts.quick(made, True, "toy"), full=verdicts.full(made, "MNIST"))
