@@ -230,18 +230,18 @@ def _forked(work: Callable[[], str], limit: float) -> tuple[str, str]:
 
 @contextmanager
 def pictures() -> Iterator[list[str]]:
-    """Make folders of very few images, and name them as data sets."""
+    """Make folders of very few images, and name them as data sets; the pictures of "few" vary along one axis only."""
     from PIL import Image
 
+    stripes, side = Image.linear_gradient("L").resize((32, 32)), (32, 32)
     with tempfile.TemporaryDirectory() as place:
         for name, classes, each in (("two", 2, 2), ("few", 3, 8), ("ten", 10, 10)):
             for label in range(classes):
                 (folder := Path(place) / name / f"class{label}").mkdir(parents=True)
                 for n in range(each):
-                    grey = (40 * label + 17 * n) % 256
-                    Image.linear_gradient("L").resize((32, 32)).point(lambda v, g=grey: (v + g) % 256).save(
-                        folder / f"{n}.png"
-                    )
+                    noise = Image.frombytes("L", side, random.Random(100 * label + n).randbytes(32 * 32))
+                    image = stripes.point(lambda v, n=n: (v + 17 * n) % 256) if name == "few" else noise
+                    image.save(folder / f"{n}.png")
         yield [f"folder:{place}/{name}" for name in ("two", "few", "ten")]
 
 
