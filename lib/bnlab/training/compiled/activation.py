@@ -1,4 +1,4 @@
-"""From a convolution's output to the next layer's input and back: the norm, ReLU and 2 x 2 average pooling in one pass."""
+"""From a convolution's output to the next layer's input and back: norm, ReLU and 2 x 2 average pooling in one pass."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def relu(z):
 
 @compiled
 def activate(norm, y, pooled, batch):
-    """pooled (C, R/2, R/2, lanes) of y (C, R, R, lanes), once `normalisation.choose` has looked at y."""
+    """Fill pooled (C, R/2, R/2, lanes) from y (C, R, R, lanes), once `normalisation.choose` has looked at y."""
     for c in range(pooled.shape[0]):
         centre, scale, shift = constants(norm, c)
         for i in range(pooled.shape[1]):

@@ -28,4 +28,5 @@ def evaluate_compiled(model: nn.Module, dataset: Dataset, split: str = "test") -
         raise ValueError("model: it is in train mode; model.eval() first")
     arrays = Arrays(model, dataset, split, BATCH, training=False)
     wrong, loss = count_errors(arrays.bound(), BATCH)
-    return wrong / len(arrays.labels), loss / len(arrays.labels)
+    count = len(arrays.images.labels)
+    return wrong / count, loss / count

@@ -1,7 +1,7 @@
 """How the engine is compiled, and where the machine code is kept.
 
 Numba keeps machine code by a function's own file alone: an edit in another file, or another width of vectors, would
-run the old code. Here its folder is named by all sources of this package and by the width. Without numba the modules
+run the old code. Here its folder is named by all sources of machine code and by the width. Without numba the modules
 can be imported all the same, and their functions are plain Python that nobody calls.
 """
 
@@ -19,6 +19,7 @@ except ModuleNotFoundError:
     numba = None
 
 WIDTHS = (8, 16)
+PYTHON_ONLY = ("__init__.py", "evaluation.py", "network.py", "train.py")  # nothing of these is in the machine code
 # Not fastmath=True: that lets LLVM assume that there is no nan, and a loss that is none would pass every comparison.
 OPTIONS = {"fastmath": {"reassoc", "contract", "arcp", "nsz"}, "error_model": "numpy"}
 
@@ -39,9 +40,9 @@ def vector_width() -> int:
 
 
 def sources_key(folder: Path, lanes: int) -> str:
-    """Hash every source file of a folder, and the width of vectors."""
+    """Hash the source files of a folder from which machine code is made, and the width of vectors."""
     digest = hashlib.sha256(f"{lanes} lanes".encode())
-    for path in sorted(folder.glob("*.py")):
+    for path in sorted(path for path in folder.glob("*.py") if path.name not in PYTHON_ONLY):
         digest.update(f"\n{path.name}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -55,6 +56,11 @@ def cache_folder(lanes: int) -> Path:
 def compiled(function: Callable) -> Callable:
     """Compile a function for those of this package that call it."""
     return function if numba is None else numba.njit(**OPTIONS)(function)
+
+
+def inlined(function: Callable) -> Callable:
+    """Compile a function into those that call it: LLVM optimises what it calls once, and not once a level of calls."""
+    return function if numba is None else numba.njit(inline="always", **OPTIONS)(function)
 
 
 def entry(function: Callable) -> Callable:

@@ -15,7 +15,7 @@ from bnlab.layers.rms_norm import RmsNorm
 from bnlab.layers.threshold_norm import ThresholdNorm
 from bnlab.models.lenet import SIZE, LeNet
 from bnlab.training.compiled import jit, nlms, normalisation
-from bnlab.training.compiled.step import Layer, Network
+from bnlab.training.compiled.step import Descent, Head, Images, Layer, Network
 
 KINDS = {
     nn.Identity: normalisation.NONE,
@@ -28,6 +28,7 @@ POWERS = {"none": nlms.PLAIN, "l1": nlms.L1, "l1_squared": nlms.L1_SQUARED, "l2"
 NORMS = ("before1", "norm1", "before2", "norm2")
 # In the order of Network.parameters: what a network may have.
 PARAMETERS = [f"{module}.{part}" for module in (*NORMS, "conv1", "conv2", "fc") for part in ("weight", "bias")]
+GEOMETRY = {"kernel_size": (5, 5), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1}
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
@@ -52,6 +53,11 @@ def unsupported(model: nn.Module) -> str | None:
         layer = model.get_submodule(name)
         if type(layer) not in (nn.Conv2d, NlmsConv2d):
             return f"{name}: {type(layer).__name__}"
+        if tuple(getattr(layer, part) for part in GEOMETRY) != tuple(GEOMETRY.values()) or layer.bias is None:
+            return f"{name}: its geometry is not that of LeNet"
+    for name, kind in (("relu", nn.ReLU), ("pool", nn.AvgPool2d), ("fc", nn.Linear)):
+        if type(model.get_submodule(name)) is not kind:
+            return f"{name}: {type(model.get_submodule(name)).__name__}"
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         if tensor.is_floating_point() and tensor.dtype != torch.float32:
             return f"{name} is {tensor.dtype}"
@@ -79,14 +85,15 @@ class Arrays:
     def __init__(self, model: LeNet, dataset: Dataset, split: str, batch_size: int, training: bool = True):
         self.model, self.training = model, training
         images, labels = (getattr(dataset, f"{split}_{part}") for part in ("images", "labels"))
-        self.images, self.labels = (_array(part) for part in _checked(model, images, labels))
+        _check(model, images, labels)
         channels = model.conv1.in_channels
         shades = torch.arange(256, dtype=torch.uint8).view(256, 1, 1, 1).expand(-1, channels, 1, 1)
-        self.table = _array(dataset.normalise(shades).view(256, channels).T)
+        table = dataset.normalise(shades).view(256, channels).T
         lanes = -(-batch_size // jit.LANES) * jit.LANES
-        self.given = np.zeros((channels, SIZE, SIZE, lanes), np.float32)
+        given = np.zeros((channels, SIZE, SIZE, lanes), np.float32)
+        self.images = Images(*map(_array, (images, labels, table)), given)
         self.pooled = [np.zeros((6, 14, 14, lanes), np.float32), np.zeros((16, 5, 5, lanes), np.float32)]
-        self.seen = [self._seen(model.before1, self.given), self._seen(model.before2, self.pooled[0])]
+        self.seen = [self._seen(model.before1, given), self._seen(model.before2, self.pooled[0])]
         self.made = [np.zeros((6, 28, 28, lanes), np.float32), np.zeros((16, 10, 10, lanes), np.float32)]
         self.powers = [self._nlms(model.conv1, self.made[0]), self._nlms(model.conv2, self.made[1])]
         self.logits, self.zeros = np.zeros((model.fc.out_features, lanes), np.float32), np.zeros(6, np.float32)
@@ -111,13 +118,18 @@ class Arrays:
                     parameter.grad = torch.zeros_like(parameter)
         own = dict(model.named_parameters()) if self.training else {}
         held = [own.get(name) for name in PARAMETERS]
-        return Network(
-            self.images, self.labels, self.table, self.given, self._layer(0), self._layer(1),
-            *self._pair(model.fc), self.logits, self.zeros,
-            tuple(_flat(parameter) for parameter in held),
-            tuple(_flat(None if parameter is None else parameter.grad) for parameter in held),
-            self.velocities, self.rates, self.momentum, self.decay,
-        )  # fmt: skip
+        gradients = [None if parameter is None else parameter.grad for parameter in held]
+        descent = Descent(
+            tuple(map(_flat, held)),
+            tuple(map(_flat, gradients)),
+            self.velocities,
+            self.rates,
+            self.momentum,
+            self.decay,
+        )
+        features = self.pooled[1].reshape(400, -1)
+        head = Head(*self._pair(model.fc), features, self.logits)
+        return Network(self.images, self._layer(0), self._layer(1), head, descent, self.zeros)
 
     def _seen(self, before: nn.Module, given: np.ndarray) -> np.ndarray:
         return given if isinstance(before, nn.Identity) else np.zeros_like(given)
@@ -168,14 +180,13 @@ class Arrays:
                 module.num_batches_tracked += steps
 
 
-def _checked(model: LeNet, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def _check(model: LeNet, images: Tensor, labels: Tensor) -> None:
     if images.device.type != "cpu":
         raise ValueError(f"dataset: its images are on {images.device}; the compiled step computes on the CPU")
     model._check(images[:1].float())
     classes = model.fc.out_features
     if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         raise ValueError(f"dataset: labels from {int(labels.min())} to {int(labels.max())} for {classes} classes")
-    return images, labels
 
 
 def _array(tensor: Tensor) -> np.ndarray:

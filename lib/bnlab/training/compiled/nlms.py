@@ -27,7 +27,7 @@ class Nlms(NamedTuple):
 
 @compiled
 def add_noise(nlms, errors, drawn, batch):
-    """nlms.errors = errors + noise std(errors) drawn, for errors (O, R, R, lanes) and drawn (B, O, R, R)."""
+    """Make nlms.errors = errors + noise std(errors) drawn, for errors (O, R, R, lanes) and drawn (B, O, R, R)."""
     count, total, squares = errors.shape[0] * errors.shape[1] * errors.shape[2] * batch, 0.0, 0.0
     for o in range(errors.shape[0]):
         for i in range(errors.shape[1]):

@@ -169,7 +169,7 @@ def backward(norm, c, first, second, count):
 
 @compiled
 def apply(norm, x, z, batch):
-    """z = scale (x - centre) + shift, for maps (C, H, W, lanes)."""
+    """Make z = scale (x - centre) + shift, for maps (C, H, W, lanes)."""
     for c in range(x.shape[0]):
         centre, scale, shift = constants(norm, c)
         for i in range(x.shape[1]):

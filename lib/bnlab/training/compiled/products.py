@@ -21,7 +21,7 @@ TWO_ROWS, ONE_ROW = (correlation(rows, COLUMNS, LANES) for rows in (2, 1))
 
 @compiled
 def convolve(x, weight, bias, y):
-    """y (O, R, R, lanes) = weight (O, C, 5, 5) * x (C, S, S, lanes) + bias (O,), O = 6 or a multiple of 4."""
+    """Make y (O, R, R, lanes) = weight (O, C, 5, 5) * x (C, S, S, lanes) + bias (O,), O = 6 or a multiple of 4."""
     channels, size, lanes = x.shape[0], x.shape[1], x.shape[3]
     outputs, result = y.shape[0], y.shape[1]
     x_flat, y_flat, w_flat = x.ravel(), y.ravel(), weight.ravel()
@@ -51,7 +51,7 @@ def convolve(x, weight, bias, y):
 
 @compiled
 def input_gradient(errors, weight, x, zeros):
-    """x (C, S, S, lanes) = what errors (O, R, R, lanes) send through weight (O, C, 5, 5)."""
+    """Make x (C, S, S, lanes) what errors (O, R, R, lanes) send through weight (O, C, 5, 5)."""
     channels, size, lanes = x.shape[0], x.shape[1], x.shape[3]
     outputs, result = errors.shape[0], errors.shape[1]
     x_flat, e_flat, w_flat = x.ravel(), errors.ravel(), weight.ravel()
@@ -79,7 +79,7 @@ def input_gradient(errors, weight, x, zeros):
 
 @compiled
 def weight_gradient(x, errors, gradient, first, last):
-    """gradient[:, c] = sum over images and positions of errors (O, R, R, lanes) times x, for c from first to last.
+    """Make gradient[:, c] the sum of errors (O, R, R, lanes) times x over images and positions, for first <= c < last.
 
     O must be even.
     """
@@ -98,7 +98,7 @@ def weight_gradient(x, errors, gradient, first, last):
 
 @compiled
 def connect(features, weight, bias, logits):
-    """logits (K, lanes) = weight (K, F) features (F, lanes) + bias (K,)."""
+    """Make logits (K, lanes) = weight (K, F) features (F, lanes) + bias (K,)."""
     count, lanes = features.shape
     classes = len(bias)
     f_flat, w_flat, l_flat = features.ravel(), weight.ravel(), logits.ravel()

@@ -147,4 +147,3 @@ class _Code:
             low, high = (self.builder.shuffle_vector(vector, vector, half) for half in halves)
             vector = self.builder.fadd(low, high, flags=FLAGS)
         return self.builder.extract_element(vector, ir.Constant(index, 0))
-
