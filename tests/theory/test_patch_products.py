@@ -1,5 +1,9 @@
 """Products of patches without unrolling, by every way, against the unrolled patches."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch.nn import functional
@@ -64,6 +68,37 @@ def test_the_autocorrelation_follows():
 )
 def test_the_way_is_chosen_by_its_cost(shape, arguments, way):
     assert products._cheapest(torch.Size(shape), geometry(*arguments)) is way
+
+
+MEMORY = """
+import torch
+from bnlab.theory.patch_products import patch_products
+from bnlab.theory.patches import geometry
+
+def kilobytes(name):
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
+
+torch.set_num_threads(1)
+x, window = torch.rand({shape}), geometry({arguments})
+patch_products(x[:4], window)
+open("/proc/self/clear_refs", "w").write("5")  # forget the largest size so far
+before = kilobytes("VmRSS")
+patch_products(x, window)
+print(kilobytes("VmHWM") - before)
+"""
+
+
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="needs Linux to say how much was in use")
+@pytest.mark.parametrize(
+    ("shape", "arguments", "unrolled"),
+    [((1024, 6, 14, 14), "5", 1024 * 150 * 100), ((512, 64, 8, 8), "3, 1, 1", 512 * 576 * 64)],
+    ids=str,
+)
+def test_a_quarter_of_the_memory_of_unrolling_is_enough(shape, arguments, unrolled):
+    program = MEMORY.format(shape=shape, arguments=arguments)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) * 1024 < unrolled * 4 / 4  # a quarter of float32
 
 
 def test_refusals():

@@ -92,15 +92,21 @@ def test_measurements_see_eval_mode_and_the_network_of_that_step(digits):
     assert list(run.history["step"]) == [0, 2, 3, 7]
 
 
-@pytest.mark.parametrize("norm", ["none", "batch", "amplify", "suppress", "rms", "gain_channel", "nlms_l2"])
-@pytest.mark.parametrize("rate", [3.0, 1e20])
+WITH_STATISTICS = ("batch", "amplify", "suppress", "rms")
+WITHOUT = ("none", "gain_channel", "nlms_l2")
+
+
+# Far beyond, a variance overflows float32, and what a loss is then is rounding noise in either.
+@pytest.mark.parametrize(
+    ("norm", "rate"),
+    [*((norm, rate) for norm in WITH_STATISTICS for rate in (3.0, 1e3)),
+     *((norm, rate) for norm in WITHOUT for rate in (3.0, 1e3, 1e20))],
+)  # fmt: skip
 def test_divergence_at_the_same_step(norm, rate, digits):
-    first, second = pair(lambda: job(norm, rate))
-    runs = [train(made, digits, steps=25, batch_size=BATCH) for made, train in
-            ((first, train_compiled), (second, train_job))]  # fmt: skip
+    runs = [train(job(norm, rate), digits, steps=25, batch_size=BATCH) for train in (train_compiled, train_job)]
     assert runs[0].diverged == runs[1].diverged
     assert runs[0].history["step"].tolist() == runs[1].history["step"].tolist()
-    if rate == 1e20 and norm in ("none", "gain_channel"):
+    if rate > 10 and norm in WITHOUT:
         assert runs[0].diverged
 
 

@@ -96,7 +96,7 @@ def by_rows(x: Tensor, window: Geometry) -> Tensor:
     runs = [(lag, run) for lag in range(window.kernel_size[0]) for run in _runs(rows, lag, window, axis=0)]
     sums = [x.new_zeros(channels * columns, channels * columns, dtype=torch.float64) for _ in runs]
     for images in _pieces(x):
-        by_row = images.double().permute(2, 0, 1, 3).reshape(rows, -1, channels * columns)  # (IH, b, C IW)
+        by_row = _laid_out(images, 2, 0, 1, 3).flatten(2)  # (IH, b, C IW)
         for (lag, run), total in zip(runs, sums, strict=True):
             further = lag * window.dilation[0]
             above, below = by_row[run.start : run.stop], by_row[run.start + further : run.stop + further]
@@ -132,7 +132,7 @@ def by_pixels(x: Tensor, window: Geometry) -> Tensor:
     high, wide = window.kernel_size
     found = _empty(x, window)
     for images in _pieces(x):
-        maps = images.permute(1, 2, 3, 0).double().contiguous()  # (C, IH, IW, b)
+        maps = _laid_out(images, 1, 2, 3, 0)  # (C, IH, IW, b)
         for down in range(high):
             for right in range(1 - wide if down else 0, wide):
                 for one in _runs(rows, down, window, axis=0):
@@ -160,6 +160,10 @@ def _lagged(maps: Tensor, rows: Run, columns: Run, down: int, right: int) -> Ten
 
 def _pieces(x: Tensor) -> tuple[Tensor, ...]:
     return x.split(max(1, PIECE // x[0].numel()))
+
+
+def _laid_out(images: Tensor, *order: int) -> Tensor:
+    return images.permute(order).to(torch.float64, memory_format=torch.contiguous_format)  # one copy, not two
 
 
 def _empty(x: Tensor, window: Geometry) -> Tensor:
