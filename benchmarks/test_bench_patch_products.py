@@ -1,0 +1,44 @@
+"""R of a convolution layer: from shared products, by `spectra`, and unrolled as one would write it in float32.
+
+The unrolled product is of half the digits; R's eigenvalues near 0 need all.
+"""
+
+import time
+
+import pytest
+import torch
+from torch.nn import functional
+
+from bnlab.theory.patch_products import patch_products
+from bnlab.theory.patches import geometry
+from bnlab.theory.spectra import autocorrelation
+
+LAYERS = {
+    "conv2 of LeNet (1024, 6, 14, 14), 5 x 5": ((1024, 6, 14, 14), 5, 0),
+    "64 channels (512, 64, 8, 8), 3 x 3": ((512, 64, 8, 8), 3, 1),
+    "conv1 of LeNet (1024, 1, 32, 32), 5 x 5": ((1024, 1, 32, 32), 5, 0),
+    "32 channels (256, 32, 16, 16), 3 x 3": ((256, 32, 16, 16), 3, 1),
+}
+
+
+def shared(x, kernel, padding):
+    return patch_products(x, geometry(kernel, 1, padding))
+
+
+def by_spectra(x, kernel, padding):
+    return autocorrelation(x, kernel, padding=padding)
+
+
+def unrolled(x, kernel, padding):
+    columns = functional.unfold(x, kernel, padding=padding).transpose(0, 1).flatten(1)
+    return columns @ columns.T
+
+
+@pytest.mark.parametrize("way", [shared, by_spectra, unrolled], ids=["shared", "spectra", "unrolled, float32"])
+@pytest.mark.parametrize("layer", LAYERS)
+def test_products_of_patches(benchmark, layer, way):
+    shape, kernel, padding = LAYERS[layer]
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).add_(0.3).relu_()
+    benchmark.group, benchmark._timer = layer, time.process_time
+    found = benchmark.pedantic(way, args=(x, kernel, padding), rounds=5, warmup_rounds=1)
+    assert found.isfinite().all()

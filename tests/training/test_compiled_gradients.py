@@ -1,0 +1,97 @@
+"""The compiled step's loss, gradients and running statistics against autograd in float64, for every norm."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from compiled_lenets import lenet
+from torch.nn import functional
+
+from bnlab import datasets
+from bnlab.models.norms import NORMS
+from bnlab.training.compiled import step
+from bnlab.training.compiled.network import Arrays
+from bnlab.training.compiled.train import NO_NOISE
+
+TOLERANCE = 1e-5  # of a gradient's length
+
+
+@pytest.fixture(scope="module")
+def data():
+    return {1: datasets.load("digits").subset(train=200, test=50), 3: datasets.load("digits-rgb").subset(200, 50)}
+
+
+def compiled_gradients(model, dataset, batch, noises=(NO_NOISE, NO_NOISE)):
+    """Fill the gradients on the first images; give the loss."""
+    losses = np.zeros(1)
+    network = Arrays(model, dataset, "train", batch).bound()
+    step.advance(network, np.arange(batch)[None], step.FORWARD | step.BACKWARD, noises, losses, 1e3)
+    return float(losses[0])
+
+
+def assert_same_gradients(model, dataset, batch, noises=(NO_NOISE, NO_NOISE)):
+    """Compare with a float64 copy of the network, buffers too."""
+    wide = copy.deepcopy(model).double()
+    images = dataset.normalise(dataset.train_images[:batch]).double()
+    expected = functional.cross_entropy(wide(images), dataset.train_labels[:batch])
+    expected.backward()
+    assert compiled_gradients(model, dataset, batch, noises) == pytest.approx(expected.item(), rel=1e-6)
+    for (name, parameter), other in zip(model.named_parameters(), wide.parameters(), strict=True):
+        error = (parameter.grad.double() - other.grad).norm()
+        assert error <= TOLERANCE * other.grad.norm().clamp_min(1e-9), name
+    for (name, buffer), other in zip(model.named_buffers(), wide.buffers(), strict=True):
+        if not name.endswith("num_batches_tracked"):
+            torch.testing.assert_close(buffer.to(other), other, rtol=1e-5, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize(("channels", "batch"), [(1, 64), (1, 5), (3, 16), (3, 100)])
+@pytest.mark.parametrize("norm", [*NORMS, ("none", "batch"), ("batch_prior", "suppress")], ids=str)
+def test_every_norm(norm, channels, batch, data):
+    model = lenet(norm, channels)
+    assert_same_gradients(model, data[channels], batch)
+    masks = [module.mask for module in (model.norm1, model.norm2) if hasattr(module, "mask")]
+    assert all(mask.any() and not mask.all() for mask in masks)
+
+
+@pytest.mark.parametrize("norm", ["amplify", "suppress_variance", "gain_layer", "rms"])
+def test_the_very_first_step(norm, data):
+    model = lenet(norm)
+    for name, buffer in model.named_buffers():
+        if name.endswith(("running_power", "gain")):
+            buffer.fill_(torch.nan if norm != "rms" else 1.0)
+    assert_same_gradients(model, data[1], 64)
+
+
+@pytest.mark.parametrize("classes", [10, 11, 13])
+def test_any_number_of_classes(classes, data):
+    assert_same_gradients(lenet("batch", classes=classes), data[1], 20)
+
+
+@pytest.mark.parametrize("span", ["channel", "patch"])
+@pytest.mark.parametrize("norm", ["l1", "l1_squared", "l2", "none"])
+def test_nlms_with_noise(norm, span, data):
+    model = lenet("nlms_l2", 3)
+    for layer in (model.conv1, model.conv2):
+        layer.norm, layer.span, layer.regulariser, layer.noise = norm, span, 0.05, 0.7
+        layer.generator = torch.Generator().manual_seed(4)
+    draws = [copy.deepcopy(layer.generator) for layer in (model.conv1, model.conv2)]
+    shapes = [(16, 6, 28, 28), (16, 16, 10, 10)]
+    noises = tuple(torch.randn(s, generator=draw).numpy() for s, draw in zip(shapes, draws, strict=True))
+    assert_same_gradients(model, data[3], 16, noises)
+
+
+def test_what_is_no_image_leaves_no_trace(data):
+    """Work space is used again: lanes beyond the batch must not remember a larger one."""
+    model = lenet("batch_prior")
+    arrays, losses = Arrays(model, data[1], "train", 20), np.zeros(1)
+    for batch in (20, 5):
+        network = arrays.bound()
+        step.advance(network, np.arange(batch)[None], step.FORWARD | step.BACKWARD, (NO_NOISE,) * 2, losses, 1e3)
+        fresh = copy.deepcopy(model)
+        if batch == 20:
+            assert compiled_gradients(fresh, data[1], batch) == losses[0]
+
+
+def test_one_set_of_machine_code_does_all():
+    assert len(step.advance.signatures) == 1
