@@ -44,6 +44,7 @@ def test_every_module_is_on_one_page(api):
             r"the *largest value*, of k\*\*2 for H\* or (k, \*shape)",
         ),
         ("x_ and x_k", r"x\_ and x_k"),
+        ("* a list of\n  H* and\n* k * 2", "* a list of\n  H\\* and\n* k \\* 2"),
         (r"\*arguments: as napoleon writes them", r"\*arguments: as napoleon writes them"),
         ("so::\n\n    a | b * c\n\n|d|", "so::\n\n    a | b * c\n\n\\|d\\|"),
         (">>> 2 ** 3 | 1\n9\n\n|d|", ">>> 2 ** 3 | 1\n9\n\n\\|d\\|"),

@@ -2,7 +2,8 @@
 
 ``.. bnlab-floor:: theory`` documents every module of that folder; without a name, the modules that stand on no floor.
 Docstrings are written for those who read the source. So here a single backtick is code, and a link where it names
-something documented; a bar is an absolute value, or part of a table; and a star is one, unless it stresses a word.
+something documented; a bar is an absolute value, or part of a table; and a star is one, unless it stresses a word or begins an item of a
+list.
 """
 
 import inspect
@@ -20,7 +21,7 @@ NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 TABLE = re.compile(r"\s*\|.*\n\s*\|[-|: ]+(\n\s*\|.*)+")
 CODE = re.compile(r"(``.*?``|`[^`]*`)", re.DOTALL)
 STRESSED = r"(?<![\w*)\]])\*\w[\w\s,'-]*(?<=\w)\*(?!\w)"
-MARKUP = re.compile(rf"({STRESSED})|(?<!\\)([*|]|(?<=\w)_(?!\w))")
+MARKUP = re.compile(rf"({STRESSED}|^\s*\* )|(?<!\\)([*|]|(?<=\w)_(?!\w))", re.MULTILINE)
 
 
 class Generated(SphinxDirective):
