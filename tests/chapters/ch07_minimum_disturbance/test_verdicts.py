@@ -57,10 +57,10 @@ def responses(printed=10.0, squares=1.0):
                         columns=["step divided by", "input x 0.1", "input x 1", "input x 10"])  # fmt: skip
 
 
-def scaled(off=0.0, left=1e-7, up=2.0, bump=0.0):
+def scaled(off=0.0, left=1e-7, up=2.0, bump=0.0, output=3.0):
     """NLMS at two rates and three scales of the input, three steps each."""
     errors = {1.9: (1.0, 0.5 + bump, left), 2.1: (1.0, 1.5, up)}
-    rows = [(mu, scale, "NLMS", step, error, 3.0 * (1 + off * (scale == 10.0))) for mu, along in errors.items()
+    rows = [(mu, scale, "NLMS", step, error, output * (1 + off * (scale == 10.0))) for mu, along in errors.items()
             for scale in (0.1, 1.0, 10.0) for step, error in enumerate(along)]  # fmt: skip
     rows += [(1.9, 1.0, "LMS", 0, math.nan, math.nan)]
     return pd.DataFrame(rows, columns=["mu", "scale", "rule", "step", "error", "output"])
@@ -136,6 +136,8 @@ def signs(minus):
         (signs(1e-12), "C-d4.1", "not reproduced"),
         (signs(-2.0), "C-d4.1", "not reproduced"),
         ({"scaled": scaled(off=1e-9)}, "C-Nmu", "not reproduced"),
+        ({"scaled": scaled(off=1.2e-9, output=1.5)}, "C-Nmu", "not reproduced"),
+        ({"scaled": scaled(off=1.2e-9, output=0.5)}, "C-Nmu", "reproduced"),  # below 1 the difference itself counts
         ({"scaled": scaled(left=1e-6)}, "C-Nmu", "not reproduced"),
         ({"scaled": scaled(up=1.0)}, "C-Nmu", "not reproduced"),
         ({"scaled": scaled(up=1e300)}, None, None),
