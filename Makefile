@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 8000
+FUZZ ?= 500
 PAGE := _build/html/book/index.html
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -18,7 +19,7 @@ CONSTRAINTS := -c constraints.txt
 SOURCES := _config.yml _toc.yml requirements.txt $(shell find book lib data/recorded -type f \
   -not -path '*/__pycache__/*' -not -path '*.egg-info/*' -not -path '*/.*' 2>/dev/null)
 
-.PHONY: book test serve bench record outputs constraints clean
+.PHONY: book test fuzz serve bench mutants record outputs constraints clean
 
 book: .venv/installed  ## execute the chapters, build the pages
 	@$(BIN)/jupyter-book build --all -W --keep-going --quiet .
@@ -33,12 +34,18 @@ test: .venv/installed _build/.built  ## lint, unit tests, the notebooks re-execu
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -q -n auto --dist loadscope --nbval-lax --nbval-current-env tests lib book
 
+fuzz: .venv/installed  ## random parameters of every chapter, each really run (an hour for the 500); FUZZ=50 draws fewer
+	@$(BIN)/python tests/fuzzing.py $(FUZZ)
+
 serve: _build/.built  ## show the book on localhost
-	@echo "http://localhost:$(PORT)/book/index.html  (Ctrl-C stops)"
-	@$(BIN)/python -m http.server --directory _build/html --bind 127.0.0.1 $(PORT)
+	@$(BIN)/python tools/serve.py '$(PORT)'
 
 bench: .venv/installed  ## timings, each against what a user would write instead
 	$(BIN)/python -m pytest -q benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds -p no:cacheprovider
+
+mutants: .venv/installed  ## change 100 places of theory, layers and verdicts, one at a time: tests must notice 90 (half an hour)
+	@$(BIN)/pip install --quiet cosmic-ray==8.7.0 $(CONSTRAINTS)
+	@$(BIN)/python tools/mutants.py
 
 record: .venv/installed  ## the full-scale runs (hours for some chapters); resumes where it stopped
 	@command -v git >/dev/null || echo "No git here: the provenance of these results will say commit unknown."

@@ -11,6 +11,7 @@ HTML = ROOT / "_build" / "html"
 CHAPTERS = sorted((ROOT / "book").glob("[0-9][0-9]_*.ipynb"))
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
 PAGES = sorted((HTML / "book").glob("*.html"))
+API_PAGES = sorted((HTML / "book" / "api").glob("*.html"))
 
 
 def cells(path: Path, kind: str) -> list[dict]:

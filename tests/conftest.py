@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bnlab.claims import book
+from bnlab.claims import book, reach
+from bnlab.claims import draws as deciding
 
 CLAIMS = [
     {"id": "T-Sum", "kind": "I", "statement": "$1 + 1 = 2$ & more", "criterion": "exact"},
@@ -60,7 +61,7 @@ verdicts = [
     ledger.judge("T-Trend", ledger.trend([True] * 5), measured="grows", seeds=5, data="toy"),
     ledger.judge("T-Head", "not run at full scale", measured="no run"),
 ]
-pages.claim_table(verdicts)
+pages.claim_cards(verdicts)
 pages.table(pd.DataFrame({"epoch": range(epochs), "loss": [step**n for n in range(epochs)]}), "losses", "Losses")"""
 PRINTED = (
     "print([type(v).__name__ for v in (epochs, rates, shuffle, norm, note, step)], epochs, rates, shuffle, repr(note))"
@@ -128,6 +129,14 @@ def mini(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.chdir(tmp_path / "work")
     return root
+
+
+def write_draws(root: Path, *draws: dict, book_seed: int = 0, **facts) -> Path:
+    """Put other draws of chapter 90 beside the miniature book, made with today's code but for the ``facts`` given."""
+    path = reach.path_of(root / "data" / "recorded", "90")
+    of_today = deciding.facts(book.chapter("90", root))
+    write_json(path, of_today | {"book_seed": book_seed, "draws": list(draws)} | facts)
+    return path
 
 
 @pytest.fixture

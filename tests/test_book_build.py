@@ -1,9 +1,11 @@
 """The build of the book, on a book of one chapter: what must fail it fails it, what must re-execute re-executes."""
 
+import importlib.util
 import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,17 @@ from book_files import ROOT
 pytest.importorskip("jupyter_book", reason="jupyter-book is not installed")
 
 CHAPTER = """
+import os, pathlib, time
 from uuid import uuid4
+import physics
 print("run", uuid4())
+print("G =", physics.G)
+while pathlib.Path(os.environ["BNLAB_BOOK"], "slow").exists():
+    time.sleep(0.1)
 """
 VERDICT = """
 from bnlab.claims import ledger, pages
-pages.claim_table([ledger.judge("C-Tiny", "reproduced", measured="yes")])
+pages.claim_cards([ledger.judge("C-Tiny", "reproduced", measured="yes")])
 """
 CLAIM = """
 - id: C-Tiny
@@ -78,17 +85,37 @@ def folder(tmp_path_factory):
     return place
 
 
-def build(folder, *flags):
+def start(folder, *flags):
     program = Path(sys.executable).parent / "jupyter-book"
     command = [str(program), "build", *flags, "--keep-going", "-W", str(folder)]
     environment = {
         "PATH": str(Path(sys.executable).parent),
+        "PYTHONPATH": f"{ROOT / 'lib'}:{folder / 'lib'}",
+        "PYTHONUNBUFFERED": "1",
         "HOME": str(folder),
         "BNLAB_BOOK": str(folder),
         "OMP_NUM_THREADS": "1",
         "LANG": "C.UTF-8",
     }
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=300)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+def finish(process):
+    process.stdout = process.communicate(timeout=300)[0]
+    return process
+
+
+def build(folder, *flags):
+    return finish(start(folder, *flags))
+
+
+def library_says(folder, constant):
+    (folder / "lib" / "physics.py").write_text(f"G = {constant}\n")
+
+
+def page_says(folder, constant):
+    page = (folder / "_build" / "html" / "book" / "90_tiny.html").read_text()
+    return f"G = {constant}\n" in page
 
 
 def stamp(folder):
@@ -99,28 +126,93 @@ def stamp(folder):
 def test_build_caches_and_forgets_when_the_library_changes(folder):
     write_chapter(folder, VERDICT)
     first = build(folder)
-    assert first.returncode == 0, first.stdout[-3000:] + first.stderr[-3000:]
+    assert first.returncode == 0, first.stdout[-6000:]
     before = stamp(folder)
     assert before
+    assert page_says(folder, 1)
     assert build(folder, "--all").returncode == 0
     assert stamp(folder) == before  # from the cache: nothing that it depends on changed
-    (folder / "lib" / "physics.py").write_text("G = 2\n")
+    library_says(folder, 2)
     assert build(folder).returncode == 0  # without --all: the changed library alone must be enough
     assert stamp(folder) != before
+    assert page_says(folder, 2)
+
+
+def test_two_builds_at_once_execute_once_and_end_in_right_pages(folder):
+    write_chapter(folder, VERDICT)
+    library_says(folder, 3)
+    both = [start(folder, "--all") for _ in range(2)]
+    said = [finish(process).stdout for process in both]
+    assert [process.returncode for process in both] == [0, 0], "\n".join(said)[-6000:]
+    assert sorted("executing 90_tiny" in text for text in said) == [False, True]
+    assert sum("another build of this book is under way: waiting for it." in text for text in said) == 1
+    assert page_says(folder, 3)
+
+
+@pytest.mark.parametrize(("moment", "then"), [("executing 90_tiny", 4), ("writing output", 5)])
+def test_a_build_that_is_killed_and_started_again_ends_in_right_pages(folder, moment, then):
+    """Killed while a chapter is executed, or while pages are written; and the library is another when it goes on."""
+    write_chapter(folder, VERDICT)
+    library_says(folder, f"{then} * 100")
+    slow = folder / "slow"
+    if moment.startswith("executing"):
+        slow.touch()
+    killed = start(folder)
+    assert any(moment in line for line in killed.stdout)
+    if slow.exists():
+        time.sleep(3)  # into the cell
+    killed.kill()
+    library_says(folder, then)
+    slow.unlink(missing_ok=True)
+    again = build(folder)
+    assert again.returncode == 0, again.stdout[-6000:]
+    assert page_says(folder, then)
+    killed.communicate(timeout=60)  # whom it left behind has ended
+
+
+def test_a_library_that_changes_while_chapters_are_executed_fails_the_build(folder):
+    write_chapter(folder, VERDICT)
+    library_says(folder, 6)
+    (folder / "slow").touch()
+    building = start(folder)
+    assert any("executing 90_tiny" in line for line in building.stdout)
+    library_says(folder, 7)
+    (folder / "slow").unlink()
+    assert "changed during the build: build again" in finish(building).stdout
+    assert building.returncode != 0
+    assert build(folder).returncode == 0
+    assert page_says(folder, 7)
+
+
+def test_other_draws_change_what_pages_are_built_of(tmp_path):
+    spec = importlib.util.spec_from_file_location("bnlab_book", ROOT / "book" / "_ext" / "bnlab_book.py")
+    extension = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(extension)
+    for name in ("lib/bnlab.py", "book/claims.yml", "requirements.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    seen = [extension.fingerprint(tmp_path)]
+    for name, words in (("reseed/06.json", "1"), ("reseed/06.json", "2"), (".partial/reseed-06.json", "1")):
+        path = tmp_path / "data" / "recorded" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(words)
+        seen.append(extension.fingerprint(tmp_path))
+    assert len(set(seen)) == 3
+    assert seen[2] == seen[3]  # draws under way are on no page
 
 
 def test_a_claim_without_verdict_fails_the_build(folder):
     write_chapter(folder)
     result = build(folder)
     assert result.returncode != 0
-    assert "no verdict on C-Tiny" in result.stdout + result.stderr
+    assert "no verdict on C-Tiny" in result.stdout
 
 
 def test_a_failing_cell_fails_the_build_and_shows_its_traceback(folder):
     write_chapter(folder, "raise RuntimeError('the kettle is cold')", VERDICT)
     result = build(folder)
     assert result.returncode != 0
-    assert "the kettle is cold" in result.stdout + result.stderr
+    assert "the kettle is cold" in result.stdout
 
 
 def test_a_warning_fails_the_build(folder):
@@ -128,4 +220,4 @@ def test_a_warning_fails_the_build(folder):
     (folder / "book" / "index.md").write_text("# Front\n\n{ref}`nowhere`\n")
     result = build(folder, "--all")
     assert result.returncode != 0
-    assert "nowhere" in result.stdout + result.stderr
+    assert "nowhere" in result.stdout

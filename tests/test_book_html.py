@@ -5,13 +5,14 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from book_files import HTML, PAGES, chromium
+from book_files import API_PAGES, HTML, PAGES, chromium
 
 pytestmark = pytest.mark.skipif(not PAGES, reason="the book is not built: run make book")
 browser_only = pytest.mark.skipif(
     chromium() is None, reason="no Chromium on this machine: install it or name it in BNLAB_CHROMIUM"
 )
 by_page = pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+with_api = pytest.mark.parametrize("page", [*PAGES, *API_PAGES], ids=lambda p: p.stem)
 # What Chromium would otherwise ask of the network by itself.
 SWITCHES = [
     "--no-sandbox",
@@ -50,7 +51,7 @@ def parsed():
     return {path.resolve(): Page(path) for path in HTML.rglob("*.html")}
 
 
-@by_page
+@with_api
 def test_no_link_is_broken(page, parsed):
     broken = []
     for link in parsed[page.resolve()].links:
@@ -64,7 +65,7 @@ def test_no_link_is_broken(page, parsed):
     assert broken == []
 
 
-@by_page
+@with_api
 def test_nothing_is_loaded_from_elsewhere(page, parsed):
     outside = [load for load in parsed[page.resolve()].loads if re.match(r"(https?:)?//", load)]
     assert outside == []
@@ -73,7 +74,7 @@ def test_nothing_is_loaded_from_elsewhere(page, parsed):
             assert (page.parent / unquote(urlsplit(load).path)).exists(), load
 
 
-@by_page
+@with_api
 def test_no_page_is_too_heavy_for_a_phone(page):
     assert page.stat().st_size < 8_000_000
 
@@ -117,7 +118,7 @@ def visit(context, url):
 
 @browser_only
 @pytest.mark.browser
-@by_page
+@with_api
 def test_page_opens_offline_without_trouble(page, context):
     view, troubles = visit(context, page.as_uri())
     assert troubles == []

@@ -23,7 +23,7 @@ def link_claims(app, doctree: nodes.document) -> None:
     """Link the ids on a page that is being read, and list under its headings the claims that they show."""
     root = Path(app.srcdir)
     app.env.note_dependency(str(root / "book" / "claims.yml"))
-    here = Path(app.env.docname).name
+    here = app.env.docname.removeprefix("book/")
     pages = {path.stem[:2]: path.stem for path in book.chapter_paths(root)}
     claims = {name: claim for name, claim in claim_file.claims(root).items() if claim.chapter in pages}
     link_ids(doctree, {name: address(claim, pages, here) for name, claim in claims.items()})
@@ -32,9 +32,9 @@ def link_claims(app, doctree: nodes.document) -> None:
 
 
 def address(claim: claim_file.Claim, pages: Mapping[str, str], here: str) -> str:
-    """Say where the card of a claim is, seen from the page ``here`` of the same folder."""
+    """Say where the card of a claim is, seen from the page ``here``: "errata", or "api/claims" in a folder below."""
     page = pages[claim.chapter]
-    return ("" if page == here else f"{page}.html") + f"#claim-{claim.id}"
+    return ("" if page == here else f"{'../' * here.count('/')}{page}.html") + f"#claim-{claim.id}"
 
 
 def link_ids(tree: nodes.Node, addresses: Mapping[str, str]) -> None:

@@ -87,6 +87,9 @@ def array(name: str, values: ArrayLike) -> NDArray[np.float64]:
     Raises:
         ValueError: complex numbers, text, truth values, or a number that is not finite.
     """
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        values = values.double() if values.dtype in HALF else values  # NumPy knows no bfloat16
     found = np.asarray(values)
     if found.dtype.kind not in "iuf":
         raise ValueError(f"{name}: {found.dtype} is no array of real numbers")
@@ -117,6 +120,16 @@ def alike(**tensors: Tensor) -> None:
     if len({(value.dtype, value.device) for value in tensors.values()}) > 1:
         found = ", ".join(f"{name} {value.dtype} on {value.device}" for name, value in tensors.items())
         raise ValueError(f"{', '.join(tensors)}: {found} are not of one dtype and device")
+
+
+def fits(name: str, value: Tensor, dtype: torch.dtype) -> None:
+    """Refuse a tensor of another dtype than the network's that takes it, unless autocast minds the dtypes.
+
+    Raises:
+        ValueError: with both.
+    """
+    if value.dtype != dtype and not torch.is_autocast_enabled(value.device.type):
+        raise ValueError(f"{name}: {value.dtype} where the network holds {dtype}; convert the one or the other")
 
 
 def choice(name: str, value: object, known: Sequence[str]) -> None:

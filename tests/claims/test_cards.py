@@ -1,15 +1,15 @@
 """One card a claim: both scales side by side, one address, the verdict that decides in the line that stays."""
 
-import json
 import re
 from html.parser import HTMLParser
 
 import pytest
 import yaml
-from conftest import CLAIMS, cell, notebook
+from conftest import CLAIMS, cell, notebook, write_draws
 
 from bnlab.claims import ledger, pages, verdicts
 from bnlab.claims.ledger import LedgerError, judge
+from bnlab.claims.markup import badge
 
 CHANGE = {"date": "2026-11-28", "earlier": "above $2$", "why": "the 2 was <ours>", "says": "not reproduced, 4 of 8"}
 VOID = {"br", "img", "hr"}
@@ -53,7 +53,7 @@ def change_claim(mini, name: str, **more) -> None:
     path.write_text(yaml.safe_dump([row | (more if row["id"] == name else {}) for row in rows]))
 
 
-def draws(mini, decided: dict[int, dict[str, str] | None]) -> None:
+def draws(mini, decided: dict[int, dict[str, str] | None], **facts) -> None:
     found = [
         {
             "seed": seed,
@@ -62,9 +62,7 @@ def draws(mini, decided: dict[int, dict[str, str] | None]) -> None:
         }
         for seed, verdicts in decided.items()
     ]
-    path = mini / "data" / "recorded" / "reseed" / "90.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"book_seed": 0, "draws": found}))
+    write_draws(mini, *found, **facts)
 
 
 def card(markup: str, name: str) -> str:
@@ -109,11 +107,11 @@ def test_the_summary_holds_the_verdict_that_decides_and_the_other_where_it_diffe
     full = [judge(name, "not reproduced", measured="f", scale="full") for name in ("T-Sum", "T-Trend", "T-Head")]
     pages.claim_cards(quick, full)
     markup = shown[0][0]
-    assert pages.badge("reproduced") in summary(markup, "T-Sum")  # an identity: the run that anyone can repeat
+    assert badge("reproduced") in summary(markup, "T-Sum")  # an identity: the run that anyone can repeat
     assert "full scale: not reproduced" in summary(markup, "T-Sum")
-    assert pages.badge("not reproduced") in summary(markup, "T-Trend")
+    assert badge("not reproduced") in summary(markup, "T-Trend")
     assert "quick run: reproduced" in summary(markup, "T-Trend")
-    assert pages.badge("not reproduced") in summary(markup, "T-Head")
+    assert badge("not reproduced") in summary(markup, "T-Head")
     assert [len(re.findall("bn-verdict", summary(markup, c["id"]))) for c in CLAIMS if c["id"] != "T-Bound"] == [
         1,
         1,
@@ -129,10 +127,10 @@ def test_other_settings_are_compared_and_never_decide(mini, shown):
     ]
     pages.claim_cards(quick, own)
     markup = shown[0][0]
-    assert pages.badge("partly") in summary(markup, "T-Trend")
+    assert badge("partly") in summary(markup, "T-Trend")
     assert "other settings: reproduced" in summary(markup, "T-Trend")
     assert "Other settings, compared only" in card(markup, "T-Trend")
-    assert pages.badge("not run at full scale") in summary(markup, "T-Head")
+    assert badge("not run at full scale") in summary(markup, "T-Head")
 
 
 def test_without_a_full_scale_run_the_card_says_what_that_means(mini, shown):
@@ -142,6 +140,14 @@ def test_without_a_full_scale_run_the_card_says_what_that_means(mini, shown):
     assert "Full scale" not in card(markup, "T-Sum")
     assert "none is recorded: the quick run decides" in card(markup, "T-Trend")
     assert "not run: nothing else could decide" in card(markup, "T-Head")
+
+
+def test_what_was_not_run_decides_nothing_and_is_not_told_twice(mini, shown):
+    pages.claim_cards([judge("T-Trend", "not run at full scale", measured="m")])
+    assert "Full scale: none is recorded.</p>" in card(shown[0][0], "T-Trend")
+    full = judge("T-Trend", "partly", measured="f", scale="full")
+    pages.claim_cards([judge("T-Trend", "not run at full scale", measured="m")], [full])
+    assert "quick run" not in summary(shown[1][0], "T-Trend")
 
 
 def test_exceptions_links_and_what_would_change_our_mind(mini, shown):
@@ -177,8 +183,28 @@ def test_the_reach_of_a_quick_verdict_is_not_that_of_full_scale(mini, shown):
     full = [judge("T-Trend", "reproduced", measured="f", scale="full")]
     pages.claim_cards([judge("T-Trend", "partly", measured="m")], full)
     markup = shown[0][0]
-    assert "draws" not in summary(markup, "T-Trend")
+    assert f'{badge("reproduced")} <span class="bn-reach">quick run: partly' in summary(markup, "T-Trend")
     assert re.findall(r"the same in 0 of 1 other draws", card(markup, "T-Trend")) == ["the same in 0 of 1 other draws"]
+
+
+def test_no_quick_verdict_that_other_draws_overturn_stands_without_their_number(mini, shown):
+    fresh = {100 + n: {"T-Trend": "reproduced" if n < 14 else "partly"} for n in range(20)}
+    draws(mini, {0: {"T-Trend": "reproduced"}, **fresh})
+    full = [judge("T-Trend", "not reproduced", measured="f", scale="full")]
+    pages.claim_cards([judge("T-Trend", "reproduced", measured="m")], full)
+    whole = card(shown[0][0], "T-Trend")
+    assert "quick run: reproduced (14 of 20 draws)</span>" in summary(whole, "T-Trend")
+    beside = re.findall(r'">reproduced</span>(.{55})', whole)
+    assert beside == [' <span class="bn-reach bn-unsteady">14 of 20 draws</spa']
+
+
+@pytest.mark.parametrize("facts", [{"sources": {"bnlab.theory.modes": "old"}}, {"code": "old"}, {"parameters": {}}])
+def test_draws_of_earlier_code_are_never_shown_as_todays(mini, shown, facts):
+    draws(mini, {seed: {"T-Sum": "reproduced"} for seed in (0, 100, 2100)}, **facts)
+    pages.claim_cards([judge("T-Sum", "reproduced", measured="m")])
+    markup = shown[0][0]
+    assert '<span class="bn-reach bn-unsteady">2 of 2 draws, with earlier code</span>' in summary(markup, "T-Sum")
+    assert "other draws of the seeds; made with earlier code, before" in card(markup, "T-Sum")
 
 
 def test_a_claim_is_judged_once_a_scale_and_on_its_own_side(mini, shown):

@@ -14,9 +14,10 @@ CHANGE = {"date": "2026-11-28", "earlier": "above 2", "why": "the 2 was ours", "
 
 # Criteria changed, and sizes, seeds or tolerances settled, when a result had been seen; the history shows each.
 EXCEPTIONS = (
-    "C-Fig6 C-Fig8b C-BN-LR C-Order C-Drift C-Fig10a E-Dec4 E-Dec4b E-HS1 E-OLS6 E-OLS4 E-Margin E-NTK1 E-Batch "
-    "C-SGD E-HS5 C-Fig9 B-Xav E-Bwd2 E-Noise2 C-Eq1 E-Cost C-Fig7 C-Fig8a"
+    "C-Fig6 C-Fig8b C-BN-LR C-Order C-Drift C-Fig10a E-Batch C-SGD C-Fig9 B-Xav E-Bwd2 E-Noise2 C-Eq1 C-D E-Conv "
+    "E-Cost C-Def C-Fig7 C-Fig8a C-Sep C-First A-NLMS"
 )
+OF_CHAPTERS_11_AND_12 = "E-Dec4 E-Dec4b E-HS1 E-OLS6 E-OLS4 E-Margin E-NTK1 E-HS5"
 
 
 def row(**more) -> dict:
@@ -101,8 +102,23 @@ def test_a_malformed_optional_field_is_refused(mini, field, value, reason):
     assert reason in refusal(mini, **{field: value})
 
 
-@pytest.mark.xfail(reason="rows of the chapters are being written", strict=False)
-def test_what_was_changed_after_a_look_is_told():
+def untold(names: str) -> list[str]:
     known = claim_file.claims(ROOT)
     told = {claim.id for claim in known.values() if claim.amended or claim.settled_after_a_look}
-    assert [name for name in EXCEPTIONS.split() if name not in told] == []
+    return [name for name in names.split() if name not in told]
+
+
+def test_what_was_changed_after_a_look_is_told():
+    assert untold(EXCEPTIONS) == []
+
+
+def test_what_was_changed_after_a_look_in_chapters_11_and_12_is_told():
+    assert untold(OF_CHAPTERS_11_AND_12) == []
+
+
+def test_no_field_holds_a_note_to_ourselves():
+    """What stands in for a text that is still to be written is one word in capitals."""
+    for claim in claim_file.claims(ROOT).values():
+        texts = [claim.statement, claim.criterion, claim.would_change_our_mind, *claim.settled_after_a_look]
+        texts += [text for entry in claim.amended for text in (entry.why, entry.says, entry.earlier)]
+        assert [text for text in texts if text.isupper() or "TODO" in text] == [], claim.id

@@ -118,3 +118,39 @@ def test_arms_stand_side_by_side():
 )
 def test_what_is_missing_from_the_arms_is_named(table, words):
     assert words in refusal(criteria.by_run, table, "runs", **SIDES, arms=("none", "batch"))
+
+
+@pytest.mark.parametrize(
+    ("holds", "draws", "expected"),
+    [
+        (20, 20, "reproduced"),
+        (19, 20, "reproduced"),
+        (18, 20, "partly"),
+        (16, 20, "partly"),
+        (15, 20, "not reproduced"),
+        (0, 20, "not reproduced"),
+        (38, 40, "reproduced"),
+        (37, 40, "partly"),
+        (32, 40, "partly"),
+        (31, 40, "not reproduced"),
+        (20, 21, "reproduced"),
+        (19, 21, "partly"),
+    ],
+)
+def test_a_share_of_many_draws(holds, draws, expected):
+    found = criteria.share([True] * holds + [np.bool_(False)] * (draws - holds), "runs")
+    assert (found.holds, found.draws, found.verdict) == (holds, draws, expected)
+
+
+def test_the_interval_of_a_share_is_the_exact_one():
+    assert criteria.share([True] * 20, "runs").interval == pytest.approx((0.025 ** (1 / 20), 1.0))
+    assert criteria.share([False] * 20, "runs").interval == pytest.approx((0.0, 1 - 0.025 ** (1 / 20)))
+    assert str(criteria.share([True] * 15 + [False] * 5, "runs")) == (
+        "15 of 20 draws (95 % interval of the share 0.51 to 0.91)"
+    )
+
+
+def test_what_makes_no_share():
+    assert "runs: a share needs at least 20 draws, not 19" in refusal(criteria.share, [True] * 19, "runs")
+    assert "runs: nan is not True or False" in refusal(criteria.share, [True] * 20 + [math.nan], "runs")
+    assert "runs: 1 is not True or False" in refusal(criteria.share, [1] * 20, "runs")

@@ -1,13 +1,13 @@
 """The ledger page: every claim of a chapter with an anchor of its own, counts that add up, every exception told."""
 
-import json
 import re
 
 import pytest
 import yaml
 from book_files import CHAPTERS
+from conftest import displayed, notebook, verdict_row, write_draws, write_json
 
-from bnlab.claims import ledger, ledger_page, verdicts
+from bnlab.claims import book, ledger, ledger_page, verdicts
 
 CHANGE = {"date": "2026-11-28", "earlier": "above $2$", "why": "the 2 was ours", "says": "not reproduced, 4 of 8"}
 
@@ -57,12 +57,10 @@ def test_a_row_leads_to_the_card_the_place_and_the_erratum(built, shown):
 
 def test_a_row_says_beside_the_badge_what_must_not_be_missed(built, shown):
     change_claims(built, T_Sum={"amended": [CHANGE]}, T_Bound={"settled_after_a_look": ["sizes"]})
-    path = built / "data" / "recorded" / "reseed" / "90.json"
-    path.parent.mkdir(parents=True)
     again = {"T-Trend": {"verdict": "partly"}, "T-Sum": {"verdict": "reproduced"}}
     moved = again | {"T-Trend": {"verdict": "reproduced"}}
     draws = [{"seed": n, "failed": None, "verdicts": again if n else moved} for n in range(3)]
-    path.write_text(json.dumps({"book_seed": 1, "draws": draws}))
+    write_draws(built, *draws, book_seed=1)
     ledger_page.show_chapter("90")
     last = {name: row(shown[0], name).rpartition("<td")[2] for name in ("T-Sum", "T-Bound", "T-Trend", "T-Head")}
     assert "criterion amended" in last["T-Sum"]
@@ -71,6 +69,33 @@ def test_a_row_says_beside_the_badge_what_must_not_be_missed(built, shown):
     assert "1 of 2 draws" in last["T-Trend"]
     assert "bn-place" not in last["T-Head"]
     assert "the same in 2 of 2 other draws" in row(shown[0], "T-Sum")
+
+
+def test_the_reach_of_a_quick_run_is_not_said_of_full_scale(built, shown):
+    both = [verdict_row("T-Trend", "partly"), verdict_row("T-Trend", "partly", "full")]
+    write_json(book.executed_folder(built) / "90_tiny.ipynb", notebook([displayed({"verdicts": both})]))
+    draws = [{"seed": n, "failed": None, "verdicts": {"T-Trend": {"verdict": "refuted"}}} for n in (100, 200)]
+    write_draws(built, *draws)
+    ledger_page.show_chapter("90")
+    assert "the same in 0 of 2 other draws" in row(shown[0], "T-Trend")
+    assert "draws" not in row(shown[0], "T-Trend").rpartition("<td")[2]
+
+
+def test_the_counts_name_every_verdict_that_other_draws_overturn(built, shown):
+    ledger_page.show_counts()
+    assert shown[0].endswith(" 3 verdicts that a quick run decides, other draws of the seeds are recorded for 0.</p>")
+    held = {name: {"verdict": word} for name, word in (("T-Sum", "reproduced"), ("T-Trend", "partly"))}
+    draws = [{"seed": n, "failed": None, "verdicts": held} for n in (0, 100, 200)]
+    write_draws(built, *draws)
+    ledger_page.show_counts()
+    assert "recorded for 2; none is overturned" in shown[1]
+    draws[2]["verdicts"] = held | {"T-Trend": {"verdict": "reproduced"}}
+    write_draws(built, *draws)
+    ledger_page.show_counts()
+    assert shown[2].endswith('only: <a href="#T-Trend">T-Trend</a> (1 of 2 draws).</p>')
+    write_draws(built, *draws, code="earlier")
+    ledger_page.show_counts()
+    assert '<a href="#T-Sum">T-Sum</a> (2 of 2 draws, with earlier code)' in shown[3]
 
 
 def test_before_a_build_no_cell_is_empty(mini, shown):

@@ -1,12 +1,14 @@
 import json
 import math
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import cell, notebook
 
-from bnlab.claims import book, ledger, pages, verdicts
+from bnlab.claims import ledger, pages
+from bnlab.claims.markup import badge, mathematics
 from bnlab.commands import compare as comparison
 from bnlab.records import changes, recorded
 
@@ -24,35 +26,11 @@ def shown(monkeypatch) -> list:
     return caught
 
 
-def test_claim_table(mini, shown):
-    given = [
-        ledger.judge("T-Sum", "reproduced", measured="<2> & $x<y$"),
-        ledger.judge(
-            "T-Trend", "partly", measured="4 of 5", interval=(0.12345, 2), seeds=5, data="a & b", scale="full"
-        ),
-        ledger.judge("T-Bound", "corrected", measured="", seeds=1),
-    ]
-    pages.claim_table(given)
-    ((markup, plain, metadata),) = shown
-    assert markup.count("<tr") == 4
-    assert '<th role="rowheader" scope="row" id="claim-T-Sum">' in markup
-    assert r"\(1 + 1 = 2\)</span> &amp; more" in markup
-    assert r'&lt;2&gt; &amp; <span class="math">\(x&lt;y\)</span>' in markup
-    assert "a &amp; b, 5 seeds, interval [0.123, 2], full run" in markup
-    assert "1 seed, quick run" in markup
-    assert '<a href="errata.html#err-4">ERR-4</a>' in markup
-    assert 'data-label="Criterion (X)"' in markup
-    assert '<span class="bn-verdict bn-corrected">corrected</span>' in markup
-    assert plain.splitlines()[1] == "T-Trend: partly (4 of 5)"
-    output = {"output_type": "display_data", "data": {}, "metadata": metadata}
-    assert verdicts.verdicts_in(notebook([cell("", outputs=[output])])) == given
-
-
 def test_badges_of_every_verdict_have_a_class_of_their_own():
-    assert pages.badge("not run at full scale") == (
+    assert badge("not run at full scale") == (
         '<span class="bn-verdict bn-not-run-at-full-scale">not run at full scale</span>'
     )
-    assert len({pages.badge(verdict) for verdict in ledger.VERDICTS}) == 7
+    assert len({badge(verdict) for verdict in ledger.VERDICTS}) == 7
 
 
 def test_table_shows_rounded_numbers_and_keeps_whole_ones(shown):
@@ -68,6 +46,14 @@ def test_table_shows_rounded_numbers_and_keeps_whole_ones(shown):
     assert metadata == {
         "bnlab": {"table": "losses", "rows": {"name": ["<b>", "x"], "loss": [0.123456789, 2e-7], "n": [1, 2]}}
     }
+
+
+def test_names_are_shown_as_words_and_what_is_missing_as_a_dash(shown):
+    pages.table(pd.DataFrame({"standard_error": [1.0, None], "BN_Amplify": [1, 2]}), "n", "N")
+    markup, _, metadata = shown[0]
+    assert re.findall("<th>(.*?)</th>", markup) == ["standard error", "BN_Amplify"]
+    assert re.findall("<td>(.*?)</td>", markup) == ["1", "1", "–", "2"]
+    assert metadata["bnlab"]["rows"]["standard_error"] == [1.0, None]
 
 
 def test_a_column_without_name_has_no_empty_header(shown):
@@ -99,8 +85,8 @@ def test_what_json_does_not_know_travels_all_the_same(shown):
 
 def test_mathematics():
     x, y = (f'<span class="math">\\({formula}\\)</span>' for formula in ("x", "y &lt; z"))
-    assert pages.mathematics("a $x$ and $y < z$ & $5") == f"a {x} and {y} &amp; $5"
-    assert pages.mathematics('<script>"') == '&lt;script&gt;"'
+    assert mathematics("a $x$ and $y < z$ & $5") == f"a {x} and {y} &amp; $5"
+    assert mathematics('<script>"') == '&lt;script&gt;"'
 
 
 def provenance(**changes) -> recorded.Recorded:
@@ -163,10 +149,3 @@ def test_what_became_of_the_code_since_is_told_once(shown, since):
     since[:] = [None]
     pages.provenance(provenance())
     assert "nothing says that the numbers are the same" in shown[1][0]
-
-
-def test_an_unknown_claim_is_not_displayed(mini, shown):
-    with pytest.raises(KeyError):
-        pages.claim_table([ledger.Verdict("T-Ghost", "reproduced", "")])
-    assert shown == []
-    assert book.root() == mini

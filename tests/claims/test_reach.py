@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from conftest import write_draws
 
 from bnlab.claims import reach
 from bnlab.claims.ledger import LedgerError
@@ -56,10 +57,28 @@ def test_one_of_ten_is_more_often_than_one_in_twenty():
 
 def test_a_file_is_read_from_its_place(mini):
     assert reach.of_book("90") is None
+    path = write_draws(mini, draw(0, A="partly"), draw(100, A="partly"))
+    assert path == reach.path_of(mini / "data" / "recorded", "90")
+    assert reach.reach(reach.of_book("90"), "A", "partly").short == "1 of 1 draws"
+
+
+def test_draws_of_earlier_code_are_never_steady(mini):
+    write_draws(mini, draw(0, A="partly"), *(draw(100 + n, A="partly") for n in range(20)))
+    assert reach.reach(reach.of_book("90"), "A", "partly").steady
+    notebook = mini / "book" / "90_tiny.ipynb"
+    notebook.write_text(notebook.read_text().replace("epochs: int = 2", "epochs: int = 3"))
+    found = reach.reach(reach.of_book("90"), "A", "partly")
+    assert found.changed == ("chapter 90's parameters", "chapter 90's cells")
+    assert not found.steady
+    assert found.short == "20 of 20 draws, with earlier code"
+    assert found.sentence.endswith("before chapter 90's parameters and 1 more changed, and not repeated since")
+
+
+def test_a_file_without_the_code_that_made_it_is_not_todays(mini):
     path = reach.path_of(mini / "data" / "recorded", "90")
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(kept(draw(0, A="partly"), draw(100, A="partly"))))
-    assert reach.reach(reach.of_book("90"), "A", "partly").short == "1 of 1 draws"
+    assert "bnlab.claims.ledger" in reach.reach(reach.of_book("90"), "A", "partly").changed
 
 
 @pytest.mark.parametrize(
@@ -71,13 +90,14 @@ def test_a_file_is_read_from_its_place(mini):
         "[" * 100_000,
         json.dumps({"draws": []}),
         json.dumps({"book_seed": "0", "draws": []}),
+        json.dumps({"book_seed": 0, "draws": [], "sources": ["bnlab"]}),
         json.dumps({"book_seed": 0, "draws": [3]}),
         json.dumps({"book_seed": 0, "draws": [{"seed": 1}]}),
         json.dumps({"book_seed": 0, "draws": [{"seed": 1, "failed": None, "verdicts": {"A": "partly"}}]}),
         json.dumps({"book_seed": 0, "draws": [{"seed": 1, "failed": None, "verdicts": {}}] * 2}),
         " " * 1_000_001,
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_a_damaged_file_is_named_with_the_remedy(mini, content):
     path = reach.path_of(mini / "data" / "recorded", "90")

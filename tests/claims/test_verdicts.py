@@ -3,7 +3,7 @@ import math
 
 import pytest
 import yaml
-from conftest import displayed, notebook, verdict_row, write_json
+from conftest import displayed, notebook, verdict_row, write_draws, write_json
 
 from bnlab.claims import book, ledger, verdicts
 
@@ -78,6 +78,7 @@ def test_before_a_build_every_claim_is_not_built(mini):
         "chapter",
         "kind",
         "verdict",
+        "scale",
         "quick",
         "full",
         "measured",
@@ -136,7 +137,7 @@ def test_reach_and_amendments_are_in_the_ledger(built):
     rows = [row | ({"amended": [change]} if row["id"] == "T-Sum" else {}) for row in yaml.safe_load(path.read_text())]
     path.write_text(yaml.safe_dump(rows))
     draws = [{"seed": n, "failed": None, "verdicts": {"T-Trend": {"verdict": "partly"}}} for n in range(3)]
-    write_json(built / "data" / "recorded" / "reseed" / "90.json", {"book_seed": 0, "draws": draws})
+    write_draws(built, *draws)
     found = {row["id"]: row for row in json.loads(json.dumps(verdicts.collect()))}
     assert found["T-Sum"]["amended"] == [change]
     assert found["T-Sum"]["reach"] is None
@@ -145,10 +146,19 @@ def test_reach_and_amendments_are_in_the_ledger(built):
         "draws": 2,
         "others": {},
         "outdated": False,
+        "changed": [],
         "steady": True,
         "short": "2 of 2 draws",
         "words": "the same in 2 of 2 other draws of the seeds",
     }
+
+
+def test_the_ledger_says_what_changed_since_other_draws_were_made(built):
+    draws = [{"seed": n, "failed": None, "verdicts": {"T-Trend": {"verdict": "partly"}}} for n in range(3)]
+    write_draws(built, *draws, sources={"bnlab.theory.modes": "old"})
+    (found,) = [row["reach"] for row in verdicts.collect() if row["id"] == "T-Trend"]
+    assert "bnlab.theory.modes" in found["changed"]
+    assert (found["agree"], found["steady"]) == (2, False)
 
 
 @pytest.mark.parametrize("quick", ["reported", "not run at full scale", "reproduced"])

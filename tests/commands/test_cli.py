@@ -241,6 +241,12 @@ def test_ctrl_c_is_answered(mini, bnlab_command, monkeypatch):
     monkeypatch.setattr(rerun, "execute", interrupted)
     assert bnlab_command("run", "90") == (130, "", "bnlab: stopped; what was finished is kept.\n")
 
+    def interrupted_run(*arguments, **more):
+        raise KeyboardInterrupt("stopped; what was executed is kept in x.stopped.ipynb")
+
+    monkeypatch.setattr(rerun, "execute", interrupted_run)
+    assert bnlab_command("run", "90")[2] == "bnlab: stopped; what was executed is kept in x.stopped.ipynb\n"
+
 
 def test_version(bnlab_command):
     assert bnlab_command("--version") == (0, f"bnlab {bnlab.__version__}\n", "")
@@ -272,3 +278,29 @@ def test_the_command_runs_from_a_terminal(mini, tmp_path):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("bnlab: epochs = '\\udcff' cannot be used (not a number)")
     assert done.stderr.count("\n") == 1
+
+
+def answer(arguments: str, **environment: str) -> tuple[int, str]:
+    """Run the command in a shell, where its output can be sent anywhere: its exit status, and what it says of it."""
+    command = f"{sys.executable} -m bnlab.commands.cli {arguments}"
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
+    return done.returncode, done.stderr
+
+
+FULL = "bnlab: standard output cannot be written (No space left on device).\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("buffered", ["", "1"])
+@pytest.mark.parametrize("arguments", ["ledger", "ledger --json", "chapters", "chapters --json", "compare mine.ipynb"])
+def test_output_that_cannot_be_written_is_told_in_one_line(built, tmp_path, arguments, buffered):
+    entries = [{"verdicts": [verdict_row("T-Sum", "refuted")]}]
+    write_json(tmp_path / "work" / "mine.ipynb", notebook([displayed(*entries)]))
+    assert answer(f"{arguments} >/dev/full", PYTHONUNBUFFERED=buffered) == (2, FULL)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_nobody_need_be_there_to_read(built):
+    assert answer("ledger >/dev/full 2>/dev/full") == (2, "")
+    assert answer("ledger >&-") == (0, "")
+    assert answer("--help >/dev/full", PYTHONUNBUFFERED="") == (2, FULL)

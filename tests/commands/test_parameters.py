@@ -170,6 +170,13 @@ def test_check_refuses_an_injected_name_that_the_chapter_lacks():
         check(namespace, **KINDS)
 
 
+def test_papermills_own_names_are_no_parameters():
+    given = '# Parameters\nepochs = 3\nPAPERMILL_INPUT_PATH = "a.ipynb"\nPAPERMILL_OUTPUT_PATH = "b.ipynb"\n'
+    assert check({"epochs": 3, "In": [given]}, epochs=parameters.integer(1)) == {"epochs": 3}
+    with pytest.raises(ParameterError, match="unknown parameter PAPERMILL_OUTPUT_FOLDER"):
+        check({"epochs": 3, "In": [given.replace("OUTPUT_PATH", "OUTPUT_FOLDER")]}, epochs=parameters.integer(1))
+
+
 def test_check_looks_at_the_last_injection_only():
     cells = ["# Parameters\nepoch = 3", "# Parameters\nepochs = 3"]
     assert check({"epochs": 3, "rates": 1, "In": cells}, **KINDS)["epochs"] == 3

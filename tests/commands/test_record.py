@@ -1,7 +1,10 @@
+import errno
+import os
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +18,8 @@ from bnlab.commands import presets
 from bnlab.commands import record as recording
 from bnlab.commands.parameters import ParameterError
 from bnlab.commands.presets import RecordingError
-from bnlab.records import experiments, keys, provenance, recorded
+from bnlab.records import experiments, files, keys, provenance, recorded
+from bnlab.sweeps import sweep as sweeps
 
 CALLS = []
 
@@ -46,6 +50,10 @@ def parts(
         return pd.DataFrame({"rate": rates, "device": [device] * len(rates), "shuffle": shuffle})
 
     return {"losses": losses, "facts": facts}
+
+
+def one_run(point):
+    return pd.DataFrame({"loss": [1.0]})
 
 
 def with_data(dataset, steps: int = 1, device: str = "cpu"):
@@ -299,6 +307,67 @@ def test_a_recording_goes_on_when_nobody_can_read_it(house, tmp_path, monkeypatc
     assert recorded.load(tmp_path, "90")
 
 
+def full_disk(monkeypatch, when=lambda: True):
+    """Let the disk be full whenever ``when()``: what is written then does not reach it."""
+    fsync = os.fsync
+
+    def full(descriptor):
+        if when():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    monkeypatch.setattr(files.os, "fsync", full)
+
+
+def everything(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"}
+
+
+def test_a_disk_that_is_full_loses_nothing_and_is_told_in_one_line(house, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    recording.record("90", {}, folder=out)
+    CALLS.clear()
+    before = everything(out)
+    with monkeypatch.context() as patch:
+        full_disk(patch, lambda: "facts" in CALLS)
+        line = refusal(RecordingError, recording.record, "90", {}, folder=out, force=True)
+    assert "cannot be written (No space left on device): name a folder that can be." in line
+    assert everything(out).items() >= before.items()
+    parts_kept = {path.name for path in everything(out).keys() - before.keys()}
+    assert parts_kept == {"losses.csv.gz", "losses.json"}  # the part before it, and no hidden file
+    recording.record("90", {}, folder=out, force=True)
+    assert CALLS == ["losses", "facts", "facts"]
+
+
+def test_a_disk_that_is_full_at_the_end_loses_nothing(house, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    recording.record("90", {}, folder=out)
+    before = everything(out / "90")
+    with monkeypatch.context() as patch:
+        whole, saved = recorded.save, []
+        patch.setattr(recorded, "save", lambda *content: (saved.append("begun"), whole(*content)))
+        full_disk(patch, lambda: saved and (saved.append("table") or len(saved) > 2))  # from its second file on
+        line = refusal(recorded.RecordedError, recording.record, "90", {}, folder=out, force=True)
+    assert line == f"{out / '90'} cannot be written (No space left on device): name a folder that can be."
+    assert everything(out / "90").items() >= before.items()
+    assert not list((out / "90").glob(".*"))
+    assert len(recorded.load(out, "90").tables["losses"]) == 5
+
+
+def test_runs_that_cannot_be_kept_are_told_in_one_line(house, tmp_path, monkeypatch):
+    def swept(folder=None):
+        return {"runs": lambda: sweeps.sweep(sweeps.grid(seed=[0, 1]), one_run, folder=folder, progress=False)}
+
+    monkeypatch.setattr(sys.modules["bnlab.chapters.fake"], "parts", swept)
+    preset(house, "{}")
+    with monkeypatch.context() as patch:
+        full_disk(patch)
+        line = refusal(RecordingError, recording.record, "90", {}, folder=tmp_path)
+    runs = tmp_path / ".partial" / "runs"
+    assert line == f"part runs: {runs} cannot be written (No space left on device): name a folder that can be."
+    assert list(runs.iterdir()) == []
+
+
 def test_the_data_are_loaded_onto_the_device(house, tmp_path, monkeypatch):
     """A data set knows its device: an experiment beside it is told none, and the provenance names what computed."""
     import torch
@@ -405,6 +474,72 @@ def test_a_process_killed_while_recording_resumes_to_the_same_bytes(tmp_path):
     )
     assert resumed == fresh
     assert len(fresh) == 3
+
+
+TOY = """
+import os, time
+from pathlib import Path
+import pandas as pd
+from bnlab.sweeps import sweep as sweeps
+
+def endless(point):
+    Path(point["place"], f"worker.{os.getpid()}").touch()
+    time.sleep(600 * (point["seed"] > 0))
+    return pd.DataFrame({"loss": [1.0]})
+
+def parts(place: str, folder=None):
+    points = sweeps.grid(seed=list(range(9)), place=[place])
+    return {
+        "first": lambda: pd.DataFrame({"x": [1 / 3]}),
+        "runs": lambda: sweeps.sweep(points, endless, folder=folder),
+    }
+"""
+STOPPED = """
+import signal, sys
+import toy
+from bnlab.commands import cli
+from bnlab.records import experiments, keys, provenance
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests
+    sys.modules["bnlab.chapters.toy"] = toy
+    experiments.EXPERIMENTS = {"90": "toy"}
+    keys.Sources.of = classmethod(lambda cls, *names: cls(names, dict.fromkeys(names, "a"), {}))
+    provenance.commit = lambda: "0123456789abcdef"
+    sys.exit(cli.main(["record", "90", "-o", sys.argv[1]]))
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="looks for processes in /proc")
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_recording_told_to_stop_keeps_what_is_finished_and_leaves_no_process(mini, tmp_path, ending):
+    (tmp_path / "toy.py").write_text(TOY)
+    (tmp_path / "stopped.py").write_text(STOPPED)
+    preset(mini, f"place: {tmp_path}\n")
+    out = tmp_path / "out"
+    paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    process = subprocess.Popen(
+        [sys.executable, str(tmp_path / "stopped.py"), str(out)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    runs = out / ".partial" / "runs"
+    while not (list(runs.glob("*.csv.gz")) and list(tmp_path.glob("worker.*"))):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline, "no run was finished"
+        time.sleep(0.05)
+    process.send_signal(ending)  # to the parent alone, as a batch system does
+    said, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.splitlines()[0].startswith("  1/2 first: ")
+    assert told.endswith("bnlab: stopped; what was finished is kept.\n")
+    assert "Traceback" not in told
+    (kept,) = (path for path in (out / ".partial").glob("90-*"))
+    assert sorted(path.name for path in kept.iterdir()) == ["first.csv.gz", "first.json"]
+    assert [path.suffix for path in runs.iterdir()] == [".gz"]
+    assert not list(out.rglob(".*.part"))
+    workers = [int(path.suffix[1:]) for path in tmp_path.glob("worker.*")]
+    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
 
 
 def test_a_chapter_that_records_nothing(house, tmp_path):

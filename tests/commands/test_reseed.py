@@ -151,7 +151,7 @@ def test_draws_of_another_state_are_not_counted(seeded, monkeypatch, change):
 def test_a_change_under_way_stops_and_is_not_kept(seeded, monkeypatch):
     states = iter(["a", "a", "b"])
     stand_in(monkeypatch, lambda seed: "partly")
-    monkeypatch.setattr(reseed, "_deciding", lambda code: ["all"])
+    monkeypatch.setattr(reseed.draws, "deciding", lambda code: ["all"])
     monkeypatch.setattr(reseed.keys, "sources", lambda *names: {"bnlab.theory.modes": next(states, "b")})
     monkeypatch.setattr(reseed.os, "cpu_count", lambda: 1)
     folder = seeded / "data" / "recorded"
@@ -182,7 +182,7 @@ def test_after_an_interrupt_the_rest_is_made_and_draws_under_way_are_stopped(see
 def test_a_stop_after_the_last_draw_loses_nothing(seeded, monkeypatch):
     asked, folder = stand_in(monkeypatch, lambda seed: "partly"), seeded / "data" / "recorded"
     with monkeypatch.context() as patch:
-        patch.setattr(reseed, "_without_repetition", lambda draws: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(reseed, "_without_repetition", lambda made: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             reseed.reseed(book.chapter("90"), 1, 100, folder)
     assert reach.load(folder, "90") is None
@@ -209,7 +209,7 @@ def test_an_earlier_result_stays_until_the_new_one_is_whole(seeded, monkeypatch)
 def test_what_only_draws_or_displays_is_no_part_of_the_key():
     """An edit of a figure throws no draw away; an edit of what judges does."""
     code = "import os\nfrom bnlab.chapters.ch16_random_matrices import plots, verdicts\nfrom bnlab.claims import pages"
-    names = set(reseed.keys.sources(*reseed._deciding(code)))
+    names = set(reseed.keys.sources(*reseed.draws.deciding(code)))
     assert {"bnlab.chapters.ch16_random_matrices.verdicts", "bnlab.claims.ledger"} <= names
     shown = ("bnlab.figures", "bnlab.claims.pages", "bnlab.claims.cards", "bnlab.commands")
     assert [name for name in names if name.startswith(shown) or name.endswith("plots")] == []

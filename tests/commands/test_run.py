@@ -1,13 +1,16 @@
+import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 from conftest import CHECK, tiny_chapter, write_json
 
 from bnlab.claims import book
+from bnlab.commands import compare as comparison
 from bnlab.commands import run as rerun
 from bnlab.commands.parameters import ParameterError
 from bnlab.commands.run import RunError
@@ -162,36 +165,82 @@ def test_plain_papermill_gives_the_same_answer_in_one_line(mini, tmp_path):
     assert work["execution_count"] is None
 
 
-def test_a_run_that_is_killed_or_stopped_leaves_earlier_results_whole(mini, tmp_path):
+def test_papermill_may_inject_its_paths(mini, tmp_path):
+    """By its own command, as ``papermill --inject-paths`` has them; a comparison does not show them."""
+    output = tmp_path / "out.ipynb"
+    source = mini / "book" / "90_tiny.ipynb"
+    command = [Path(sys.executable).with_name("papermill"), "--inject-paths", "--no-progress-bar", source, output]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    given = book.read_notebook(output)["metadata"]["papermill"]["parameters"]
+    assert set(given) == {"PAPERMILL_INPUT_PATH", "PAPERMILL_OUTPUT_PATH"}
+    write_json(book.executed_folder(mini) / "90_tiny.ipynb", book.read_notebook(output))
+    assert comparison.compare(output).parameters.empty
+
+
+def children(process: int) -> list[int]:
+    return [int(word) for of in Path(f"/proc/{process}/task").glob("*/children") for word in of.read_text().split()]
+
+
+def alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="looks for processes in /proc")
+def test_a_run_that_is_stopped_or_killed_keeps_what_there_is_and_earlier_results(mini, tmp_path):
     program = """
     import signal, sys
-    from pathlib import Path
-    from bnlab.claims import book
-    from bnlab.commands import run as rerun
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        rerun.execute(book.chapter("90"), {"wait": "60"}, Path(sys.argv[1]), progress=False)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    from bnlab.commands import cli
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests
+    sys.exit(cli.main(["run", "90", "-p", "wait", "60", "--quiet", "-o", sys.argv[1]]))
     """
     folder = tmp_path / "out"
     folder.mkdir()
     earlier = write_json(folder / "90_tiny.ipynb", tiny_chapter())
     whole = earlier.read_bytes()
     running = {}
-    for ending in (signal.SIGINT, signal.SIGKILL):  # both at once: they share the folder
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):  # all at once: they share the folder
         command = [sys.executable, "-c", textwrap.dedent(program), str(folder)]
-        running[ending] = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while sum("globals" in partial.read_text() for partial in folder.glob(".*")) < 2:  # saved after the check cell
-        assert time.monotonic() < deadline, "no run began"
+        running[ending] = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    checked = '"execution_count": 2'  # the check cell
+    while sum(checked in partial.read_text() for partial in folder.glob(".*")) < 3:
+        assert time.monotonic() < deadline, "not all runs began"
         time.sleep(0.1)
+    kernels = [kernel for process in running.values() for kernel in children(process.pid)]
+    assert len(kernels) == 3
     for ending, process in running.items():
         process.send_signal(ending)
-    assert running[signal.SIGINT].wait(60) == 130
-    assert running[signal.SIGKILL].wait(60) == -signal.SIGKILL
+    told = {ending: process.communicate(timeout=60)[1] for ending, process in running.items()}
+    assert [process.returncode for process in running.values()] == [130, 130, -signal.SIGKILL]
+    kept = {folder / "90_tiny.stopped.ipynb", folder / "90_tiny-2.stopped.ipynb"}
+    lines = {f"bnlab: stopped; what was executed is kept in {path}\n" for path in kept}
+    assert {told[signal.SIGINT], told[signal.SIGTERM]} == lines
+    for path in kept:
+        done = [cell["execution_count"] for cell in book.read_notebook(path)["cells"] if cell["cell_type"] == "code"]
+        assert done[:2] == [1, 2]
+        assert done[-1] is None
     assert earlier.read_bytes() == whole
-    left = [path.name for path in folder.iterdir() if path != earlier]
-    assert len(left) == 1  # what SIGKILL gave no time to remove: hidden, and by its name no result
-    assert left[0].startswith(".90_tiny.")
-    assert left[0].endswith(".partial.ipynb")
+    (left,) = {*folder.iterdir()} - kept - {earlier}  # what SIGKILL gave no time to remove: hidden, and no result
+    assert left.name.startswith(".90_tiny.")
+    assert left.name.endswith(".partial.ipynb")
+    while any(alive(kernel) for kernel in kernels):
+        assert time.monotonic() < deadline, "a kernel goes on"
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("written", ["", "{", '{"cells": [{"cell_type": "code", "execution_count": null}]}'])
+def test_a_run_that_is_stopped_at_once_keeps_nothing(mini, tmp_path, monkeypatch, written):
+    import papermill
+
+    def stopped(source, target, **more):
+        Path(target).write_text(written)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(papermill, "execute_notebook", stopped)
+    with pytest.raises(KeyboardInterrupt, match=r"^stopped; there was nothing to keep yet\.$"):
+        rerun.execute(book.chapter("90"), {}, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []

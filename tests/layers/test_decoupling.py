@@ -159,7 +159,7 @@ REFUSED = [
     (lambda: decoupling.squared_lengths_after(W, W, 0.0), "rate"),
     (lambda: decoupling.squared_lengths_after(W, W, 0.1, -0.1), "weight_decay"),
     (lambda: decoupling.effective_rate(W, math.inf), "rate"),
-    (lambda: decoupling.effective_rate(ONES, 0.1), "gradient"),
+    (lambda: decoupling.effective_rate(ONES, 0.1), "weight"),
     (lambda: decoupling.direction_after(W, W, ONES[:2]), "effective"),
 ]
 

@@ -163,6 +163,16 @@ def test_network_folds_and_stays():
     torch.testing.assert_close(found(drawn(5, 2)), nested.eval()(drawn(5, 2)), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("pairs", [[("0", "1")], [("0", "1"), ("2", "3")]])
+def test_a_layer_under_two_names_is_folded_where_it_was_named(pairs):
+    layer = nn.Linear(3, 3).double()
+    norms = [with_statistics(nn.BatchNorm1d(3).double()) for _ in range(2)]
+    norms[1].running_mean += 1
+    shared = nn.Sequential(layer, norms[0], layer, norms[1]).eval()
+    x = drawn(5, 3)
+    torch.testing.assert_close(fold_network(shared, pairs)(x), shared(x), rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("dims", [1, 3])
 def test_folds_in_one_and_three_dimensions(dims):
     layer = (nn.Conv1d, nn.Conv3d)[dims // 2](2, 3, 3, stride=2, padding=1).double()

@@ -1,5 +1,7 @@
 """What a batch may do to running statistics, for every layer that keeps some: the kinds of wrong input, each once."""
 
+import copy
+
 import pytest
 import torch
 
@@ -133,6 +135,21 @@ def test_threshold_norm_is_accurate_at_any_offset(norm, offset):
     torch.testing.assert_close(layer(x), expected, rtol=0, atol=1e-4)
     unbiased = wide.var((0, 2, 3)).float()
     torch.testing.assert_close(layer.running_var, 0.9 + 0.1 * unbiased, rtol=1e-6, atol=0)
+
+
+@every_layer
+@pytest.mark.parametrize("offset", [0.0, 1e2, 1e4, 1e6])
+@pytest.mark.parametrize("training", [True, False])
+def test_an_offset_costs_no_digits(make, offset, training):
+    """Evaluating a threshold norm was off by 0.03 at 1e6: the fused kernel forms x a + b, whose terms cancel."""
+    x = maps() + offset
+    layer = make()
+    with torch.no_grad():
+        for _ in range(200):
+            layer(x)  # until the running statistics are those of x
+        wide = copy.deepcopy(layer).double()
+        got, expected = layer.train(training)(x), wide.train(training)(x.double())
+    assert (got - expected).abs().max() < 1e-6 * max(100, expected.abs().max())
 
 
 def test_gradient_at_an_offset_against_finite_differences():

@@ -120,7 +120,9 @@ def test_the_model_is_left_as_it_was(training):
     assert model.training == training == model[1].training
     assert torch.equal(torch.get_rng_state(), state)
     assert not model[0]._forward_hooks
-    with pytest.raises(RuntimeError):
+    with pytest.raises(
+        ValueError, match=r"^images: torch.float64 of shape \(6, 1, 9, 32\) do not pass the model: mat1"
+    ):
         signals_of(model, "0", IMAGES[:, :, :9])  # fails after the batch statistics
     assert not model[0]._forward_hooks
     assert all(torch.equal(before[name], model.state_dict()[name]) for name in before)

@@ -375,7 +375,7 @@ def test_groups_have_no_statistics_to_hold():
         (nn.Linear(3, 2), torch.ones(4, 3, dtype=torch.complex64), "inputs: torch.complex64"),
         (nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.1)), torch.ones(4, 3), "dropout"),
         (nn.Conv1d(1, 1, 1), torch.ones(4, 1, 3), r"logits \(4, 1, 3\)"),
-        (nn.Linear(3, 2), torch.ones(0, 3), r"inputs \(0, 3\)"),
+        (nn.Linear(3, 2), torch.ones(0, 3), r"inputs: shape \(0, 3\)"),
         (nn.Linear(3, 2), torch.full((4, 3), torch.nan), "not finite"),
         (nn.ReLU(), torch.ones(4, 3), "no parameter"),
     ],

@@ -228,7 +228,7 @@ def test_a_network_that_diverged_has_no_autocorrelation(images):
     model = lenet()
     with torch.no_grad():
         model.conv1.weight.fill_(float("nan"))
-    with pytest.raises(ValueError, match="x: not all entries are finite"):
+    with pytest.raises(ValueError, match="what they make enter 'conv2' is not finite"):
         probes.input_autocorrelation(model, images)
 
 

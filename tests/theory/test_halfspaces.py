@@ -1,4 +1,4 @@
-"""Halfspaces with Gaussian inputs: quadrature against scipy and Monte Carlo, Stein's form, the Pythagoras, GDNP."""
+"""Halfspaces with Gaussian inputs: quadrature against scipy and Monte Carlo, Stein's form, and its limits."""
 
 import math
 
@@ -10,7 +10,7 @@ import torch
 from scipy.special import expit
 
 from bnlab.randomness import generator
-from bnlab.theory import halfspaces, rayleigh
+from bnlab.theory import gdnp, halfspaces
 
 
 def draw(*shape, seed=0, purpose="draw"):
@@ -69,57 +69,6 @@ def test_minimum_is_parallel_to_the_least_squares_direction():
     assert abs(best @ direction) / np.linalg.norm(best) / np.linalg.norm(direction) == pytest.approx(1, abs=1e-9)
 
 
-def test_length_is_stationary_and_off_by_what_bisection_says():
-    f, w = gaussian(), draw(4, purpose="w")
-    exact = halfspaces.stationary_length(f, w)
-    unit = w / torch.sqrt(w @ f.S @ w)
-    assert abs(float(unit @ f.gradient(exact * unit))) < 1e-13
-    for steps in (3, 8, 20):
-        assert abs(halfspaces.stationary_length(f, w, (-8.0, 8.0), steps) - exact) <= 16 / 2 ** (steps + 1)
-
-
-def test_gradient_norm_is_a_pythagoras():
-    f = gaussian()
-    for seed in range(5):
-        w = draw(4, seed=seed, purpose="w")
-        v, g = w / torch.sqrt(w @ f.S @ w), 1.7  # not a stationary length
-        by_length = v @ f.gradient(g * v)
-        c1, _ = f.coefficients(g * v)
-        expected = c1**2 * rayleigh.rayleigh_gap(v, f.S, f.u) + by_length**2
-        assert halfspaces.squared_gradient_norm(f, g * v) == pytest.approx(float(expected), rel=1e-10)
-
-
-def test_gdnp_is_descent_on_the_rayleigh_quotient():
-    f, w = gaussian(), draw(4, purpose="w")
-    L = torch.linalg.eigvalsh(f.S)[-1].item()
-    path = rayleigh.rayleigh_descend(f.S, f.u, w, 25, L)
-    for t in range(25):
-        w, g = halfspaces.gdnp_step(f, w, L)
-        assert torch.allclose(w, path[t + 1], rtol=1e-7, atol=1e-9)
-    assert g == pytest.approx(halfspaces.stationary_length(f, path[24]))
-
-
-def test_separable_data_have_no_stationary_length():
-    z = -draw(200, 3).abs()  # z'w < 0 for every positive w
-    with pytest.raises(ValueError, match="no stationary length") as refusal:
-        halfspaces.stationary_length(halfspaces.SampledHalfspace(z), torch.ones(3).double())
-    assert "\n" not in str(refusal.value)
-
-
-def test_normalised_landscape_is_flat_along_w_and_curves_down_somewhere():
-    f = gaussian()
-    for seed in range(4):
-        w = draw(4, seed=seed, purpose="w")
-        H = halfspaces.normalised_hessian(f, w, 1.5)
-        assert abs(float(w @ H @ w)) < 1e-12
-        assert torch.linalg.eigvalsh(H)[0] < -1e-4
-        h, S = 1e-4, f.S
-        normalised = lambda x: float(f.value(1.5 * x / torch.sqrt(x @ S @ x)))  # noqa: B023, E731
-        e = draw(4, seed=seed, purpose="e")
-        second = (normalised(w + h * e) - 2 * normalised(w) + normalised(w - h * e)) / h**2
-        assert float(e @ H @ e) == pytest.approx(second, rel=1e-4, abs=1e-6)
-
-
 def test_scaled_loss():
     small = gaussian(loss=halfspaces.logistic(0.01))
     w = draw(4, purpose="w")
@@ -139,8 +88,8 @@ def test_beyond_ten_standard_deviations_the_quadrature_is_refused(length):
     w = length * w / torch.sqrt(w @ f.covariance @ w)
     unit = w / torch.sqrt(w @ f.S @ w)
     scale = float(torch.sqrt(w @ f.S @ w))
-    calls = (f.value, f.gradient, f.coefficients, f.outputs, lambda w: halfspaces.squared_gradient_norm(f, w),
-             lambda w: halfspaces.normalised_hessian(f, unit, scale))  # fmt: skip
+    calls = (f.value, f.gradient, f.coefficients, f.outputs, lambda w: gdnp.squared_gradient_norm(f, w),
+             lambda w: gdnp.normalised_hessian(f, unit, scale))  # fmt: skip
     for call in calls:
         if length < 10:
             call(w)
@@ -161,11 +110,6 @@ GAUSSIAN, SAMPLE, ONES = gaussian(), halfspaces.SampledHalfspace(draw(9, 4)), to
         (lambda: halfspaces.GaussianHalfspace(ONES.float(), torch.eye(4).double()), "are not of one dtype"),
         (lambda: halfspaces.SampledHalfspace(torch.ones(3, 2).long()), "z: torch.int64"),
         (lambda: halfspaces.logistic(0), "scale: 0 is not"),
-        (lambda: halfspaces.stationary_length(GAUSSIAN, 0 * ONES), "w: w'Sw = 0 is not positive"),
-        (lambda: halfspaces.stationary_length(GAUSSIAN, ONES, (1.0, -1.0)), "interval: .* is not a lower and a higher"),
-        (lambda: halfspaces.stationary_length(GAUSSIAN, ONES, (-1.0, torch.inf)), "interval: inf"),
-        (lambda: halfspaces.gdnp_step(GAUSSIAN, ONES, 0.0), r"L: 0\.0 is not"),
-        (lambda: halfspaces.normalised_hessian(SAMPLE, ONES, math.nan), "g: nan is not"),
         *(
             (lambda call=call, w=w: call(w), words)
             for f in (GAUSSIAN, SAMPLE)

@@ -1,5 +1,7 @@
 """Margins: an independent support vector machine, known cases; descent on separable data and its two exponents."""
 
+import math
+
 import numpy as np
 import pytest
 import scipy.integrate
@@ -112,3 +114,46 @@ def test_bad_input_is_named_in_one_line(call, words):
     with pytest.raises(ValueError, match=words) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+def test_normalised_steps_are_gradient_descent_by_finite_differences():
+    z = torch.tensor([[2.0, 0.5], [1.0, -0.3], [0.4, 0.2], [1.5, 0.1]], dtype=torch.float64)
+    S, rate, h = (z.T @ z / len(z)).numpy(), 0.7, 1e-6
+
+    def loss(a, w):
+        return np.mean(np.logaddexp(0, -a * (z.numpy() @ w) / np.sqrt(w @ S @ w)))
+
+    a, w = 0.0, z.mean(0).numpy()
+    run = margins.normalised_logistic_descent(z, rate, 6, torch.arange(7))
+    for t in range(7):
+        assert float(run.loss[t]) == pytest.approx(loss(a, w), rel=1e-9)
+        assert float(run.length[t]) == pytest.approx(abs(a), rel=1e-7, abs=1e-12)
+        assert float(run.margin[t]) == pytest.approx(np.sign(a) * (z.numpy() @ w).min() / np.linalg.norm(w), rel=1e-7)
+        slope = (loss(a + h, w) - loss(a - h, w)) / (2 * h)
+        gradient = [(loss(a, w + h * e) - loss(a, w - h * e)) / (2 * h) for e in np.eye(2)]
+        a, w = a - rate * slope, w - rate * np.array(gradient)
+
+
+def test_normalised_runs_side_by_side_are_runs_one_by_one():
+    z = torch.rand(3, 5, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    rates = torch.tensor([0.1, 1.0, 2.0], dtype=torch.float64)
+    together = margins.normalised_logistic_descent(z, rates, 20, torch.tensor([0, 20]))
+    for k in range(3):
+        alone = margins.normalised_logistic_descent(z[k], rates[k].item(), 20, torch.tensor([0, 20]))
+        assert torch.allclose(together.loss[:, k], alone.loss)
+        assert torch.allclose(together.margin[:, k], alone.margin)
+    assert torch.allclose(together.loss[0], torch.full((3,), math.log(2)).double())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((torch.tensor([[1.0], [-1.0]]), 1.0, 3), "z: its mean is 0"),
+        ((torch.ones(3), 1.0, 3), r"z: shape \(3,\) is not"),
+        ((torch.ones(3, 2), -1.0, 3), "rate: -1"),
+        ((torch.ones(3, 2), 1.0, 1), "record_at: .* are not one step or more of 0 to 1"),
+    ],
+)
+def test_what_a_normalised_run_cannot_take_is_refused(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        margins.normalised_logistic_descent(*arguments, torch.tensor([3]))

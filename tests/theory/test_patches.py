@@ -65,6 +65,15 @@ def test_the_shapes_of_lenet(size, channels, positions):
     assert patches.unroll(torch.zeros(2, channels, size, size), 5).shape == (2, channels * 25, positions)
 
 
+def test_each_axis_has_its_own_room():
+    """A flat kernel fits a flat map, and a tall one does not."""
+    assert patches.output_size((3, 9), (1, 5)) == (3, 5)
+    assert patches.output_size((9, 3), (5, 1)) == (5, 3)
+    for size, kernel in (((3, 9), (5, 1)), ((9, 3), (1, 5))):
+        with pytest.raises(ValueError, match="more than the input"):
+            patches.output_size(size, kernel)
+
+
 def test_pixels_stay_in_the_block_rows_of_their_channel():
     x = torch.arange(3).reshape(1, 3, 1, 1).expand(1, 3, 6, 6)
     unrolled = patches.unroll(x, (3, 2))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bnlab.randomness import generator
-from bnlab.theory import convergence, rayleigh
+from bnlab.theory import least_squares, rayleigh
 
 
 def draw(*shape, seed=0, purpose="draw"):
@@ -65,7 +65,7 @@ def test_too_long_a_step_breaks_the_bound():
 
 def test_direction_of_the_quotient_is_the_least_squares_solution():
     X, y = draw(50, 4), draw(50, purpose="y")
-    p = convergence.least_squares(X, y)
+    p = least_squares.least_squares(X, y)
     w = rayleigh.rayleigh_descend(p.H, p.g, draw(4, purpose="w"), 500)[-1]
     cosine = (w @ p.H @ p.solution) / torch.sqrt((w @ p.H @ w) * (p.solution @ p.H @ p.solution))
     assert cosine.abs().item() == pytest.approx(1, abs=1e-10)

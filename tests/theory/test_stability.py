@@ -147,9 +147,9 @@ def test_no_answer_for_what_is_no_autocorrelation(name):
     with pytest.raises(ValueError, match="no autocorrelation matrix"):
         call(torch.diag(torch.tensor([-3.0, 1.0])))
     for spectrum in ([torch.nan, 1.0], [torch.inf, 1.0]):
-        with pytest.raises(ValueError, match="R: not all entries are finite"):
+        with pytest.raises(ValueError, match=r"^(R|eigenvalues): not all entries are finite"):
             call(torch.diag(torch.tensor(spectrum)))
-        with pytest.raises(ValueError, match="R: not all entries are finite"):
+        with pytest.raises(ValueError, match=r"^(R|eigenvalues): not all entries are finite"):
             call(torch.tensor(spectrum))
         with pytest.raises(ValueError, match="no autocorrelation matrix"):
             call(torch.tensor([-3.0, 1.0]))

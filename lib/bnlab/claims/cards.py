@@ -9,6 +9,7 @@ from bnlab.claims.markup import badge, definitions, display, errata_links, excep
 from bnlab.claims.verdicts import as_metadata, deciding, undecided
 
 SIDES = {"quick": "Quick run", "full": "Full scale", "own": "Other settings, compared only"}
+NOT_RUN = "not run at full scale"
 SHORT = {"quick": "quick run", "full": "full scale", "own": "other settings"}
 
 
@@ -72,12 +73,13 @@ def _verdict_line(
     word = decides.verdict if decides else undecided(claim, quick)
     parts = [badge(word)]
     if again and decides is quick:
-        parts.append(f'<span class="bn-reach{"" if again.steady else " bn-unsteady"}">{again.short}</span>')
+        parts.append(_short(again))
     if claim.amended:
         parts.append('<span class="bn-reach">criterion amended</span>')
     for other in (quick, full):
-        if other and other is not decides and other.verdict != word:
-            parts.append(f'<span class="bn-reach">{SHORT[other.scale]}: {other.verdict}</span>')
+        if other and other is not decides and other.verdict not in (word, NOT_RUN):
+            draws = f" ({again.short})" if other is quick and again and not again.steady else ""
+            parts.append(f'<span class="bn-reach">{SHORT[other.scale]}: {other.verdict}{draws}</span>')
     return " ".join(parts)
 
 
@@ -85,16 +87,22 @@ def _sides(claim: Claim, quick: ledger.Verdict | None, full: ledger.Verdict | No
     sides = [_side(quick, again)] if quick else []
     sides += [_side(full, None)] if full else []
     if full is None and claim.kind in "XH":
-        words = "none is recorded: the quick run decides" if claim.kind == "X" else "not run: nothing else could decide"
+        decides = "none is recorded" + ("" if quick and quick.verdict == NOT_RUN else ": the quick run decides")
+        words = decides if claim.kind == "X" else "not run: nothing else could decide"
         sides.append(f'<div><p class="bn-side">{SIDES["full"]}: {words}.</p></div>')
     return f'<div class="bn-sides">{"".join(sides)}</div>'
 
 
 def _side(verdict: ledger.Verdict, again: reach.Reach | None) -> str:
     facts = details(verdict) + ([again.sentence] if again else [])
-    head = f'<p class="bn-side">{SIDES[verdict.scale]} {badge(verdict.verdict)}</p>'
+    draws = f" {_short(again)}" if again and not again.steady else ""
+    head = f'<p class="bn-side">{SIDES[verdict.scale]} {badge(verdict.verdict)}{draws}</p>'
     foot = f'<p class="bn-place">{html.escape("; ".join(facts))}</p>' if facts else ""
     return f"<div>{head}<p>{mathematics(verdict.measured)}</p>{foot}</div>"
+
+
+def _short(again: reach.Reach) -> str:
+    return f'<span class="bn-reach{"" if again.steady else " bn-unsteady"}">{again.short}</span>'
 
 
 def details(verdict: ledger.Verdict) -> list[str]:

@@ -7,17 +7,43 @@ missing arm and a lost run with an error. Infinity is a number here: a run that 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import fields
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, fields
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+import scipy.stats
 
 from bnlab.claims.ledger import LedgerError
 from bnlab.claims.statistics import PowerLaw, log_log_slope
 
 Found = TypeVar("Found")
+MANY = 20  # draws of which a share may be judged: with fewer, one in twenty could not be told from none
+
+
+@dataclass(frozen=True)
+class Share:
+    """In how many of at least `MANY` independent draws a statement holds."""
+
+    holds: int
+    draws: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The exact 95 % interval (Clopper and Pearson) of the share."""
+        found = scipy.stats.binomtest(self.holds, self.draws).proportion_ci(0.95, method="exact")
+        return float(found.low), float(found.high)
+
+    @property
+    def verdict(self) -> str:
+        """Reproduced if at most one draw in twenty says otherwise; partly if at most one in five does."""
+        misses = self.draws - self.holds
+        return "reproduced" if 20 * misses <= self.draws else "partly" if 5 * misses <= self.draws else "not reproduced"
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{self.holds} of {self.draws} draws (95 % interval of the share {low:.2f} to {high:.2f})"
 
 
 def numbers(values: object, name: str) -> np.ndarray:
@@ -119,3 +145,21 @@ def by_run(
             f"{name}: {int(side_by_side.isna().sum().sum())} runs are lost: not every {arm} has them all."
         )
     return side_by_side
+
+
+def share(agree: Iterable[bool], name: str) -> Share:
+    """Count in how many draws a statement holds.
+
+    >>> found = share([True] * 19 + [False], "runs")
+    >>> found.verdict, str(found)
+    ('reproduced', '19 of 20 draws (95 % interval of the share 0.75 to 1.00)')
+
+    Raises:
+        LedgerError: there are fewer than `MANY` draws, or one is not True or False.
+    """
+    signs = [sign.item() if isinstance(sign, np.bool_) else sign for sign in agree]
+    if wrong := [sign for sign in signs if not isinstance(sign, bool)]:
+        raise LedgerError(f"{name}: {str(wrong[0])[:60]} is not True or False, so it decides nothing.")
+    if len(signs) < MANY:
+        raise LedgerError(f"{name}: a share needs at least {MANY} draws, not {len(signs)}.")
+    return Share(sum(signs), len(signs))

@@ -4,7 +4,7 @@ It also lists in one place every criterion, size or tolerance that is younger th
 "written before the run" can be told with its exceptions.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pandas as pd
 
@@ -15,13 +15,29 @@ COLUMNS = ("Claim", "The document says", "Quick run", "Full scale", "We measure"
 
 
 def show_counts() -> None:
-    """Display how many claims stand under each verdict, by document."""
-    known = ledger.claims()
-    rows = [{"document": known[row["id"]].document, "verdict": row["verdict"]} for row in verdicts.collect()]
+    """Display how many claims stand under each verdict, by document, and which of them other draws overturn."""
+    known, found = ledger.claims(), verdicts.collect()
+    rows = [{"document": known[row["id"]].document, "verdict": row["verdict"]} for row in found]
     counts = pd.crosstab(*(pd.Series([r[key] for r in rows], name=key) for key in ("document", "verdict")))
     order = [v for v in (*ledger.VERDICTS, "not built") if v in counts.columns]
     shown = counts[order].rename_axis(columns=None).reset_index()
-    display(shown.to_html(index=False, border=0, classes="bn-table"), shown.to_string(index=False))
+    table = shown.to_html(index=False, border=0, classes="bn-table")
+    display(f"{table}<p>{_unsteady(found, link)}</p>", f"{shown.to_string(index=False)}\n{_unsteady(found)}")
+
+
+def _unsteady(rows: list[dict], linked: Callable[[str, str], str] = lambda address, text: text) -> str:
+    """Say of how many verdicts other draws are recorded, and name those that stand in the counts but are not steady."""
+    quick = [row for row in rows if row["scale"] == "quick"]
+    drawn = [row for row in quick if row["reach"]]
+    words = f"Of {len(quick)} verdicts that a quick run decides, other draws of the seeds are recorded for {len(drawn)}"
+    moved = [row for row in drawn if not row["reach"]["steady"]]
+    if not drawn:
+        return f"{words}."
+    if not moved:
+        return f"{words}; none is overturned more often than one time in twenty."
+    named = ", ".join(f"{linked('#' + row['id'], row['id'])} ({row['reach']['short']})" for row in moved)
+    why = "overturned more often than one time in twenty, or drawn with earlier code only"
+    return f"{words}. Of these are {why}: {named}."
 
 
 def show_exceptions() -> None:
@@ -82,7 +98,7 @@ def _row(claim: ledger.Claim, row: dict, page: str) -> str:
 def _caveats(claim: ledger.Claim, row: dict) -> str:
     """Say beside the badge what must not be missed: draws that overturn the verdict, a criterion younger than it."""
     caveats = []
-    if row["reach"] and not row["reach"]["steady"] and row["verdict"] == row["quick"]:
+    if row["reach"] and not row["reach"]["steady"] and row["scale"] == "quick":
         caveats.append(row["reach"]["short"])
     if claim.amended:
         caveats.append("criterion amended")

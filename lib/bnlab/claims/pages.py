@@ -1,4 +1,4 @@
-"""What a chapter displays besides figures: claim tables, tidy tables, notes of provenance; as HTML that fits a phone.
+"""What a chapter displays besides figures: claim cards, tidy tables, notes of provenance; as HTML that fits a phone.
 
 Each displayed output carries its content as ``bnlab`` metadata, so that another program (`bnlab ledger`, `bnlab
 compare`, the ledger page) can read it back from the executed notebook.
@@ -6,45 +6,33 @@ compare`, the ledger page) can read it back from the executed notebook.
 
 import html
 import math
-from collections.abc import Sequence
+import re
 
 import pandas as pd
 
-from bnlab.claims import book, ledger
-from bnlab.claims.cards import claim_cards, details
-from bnlab.claims.markup import badge, display, errata_links, mathematics, place, small
-from bnlab.claims.verdicts import as_metadata
+from bnlab.claims import book
+from bnlab.claims.cards import claim_cards
+from bnlab.claims.markup import display, mathematics
 from bnlab.records import changes, recorded
 
-__all__ = ["claim_cards", "claim_table", "provenance", "table"]
+__all__ = ["claim_cards", "provenance", "table"]
 
 # A tidy table longer than this is cut on the page (the whole of it is in the recorded file): pages are read on phones.
 MOST_ROWS = 60
 
 
-def claim_table(verdicts: Sequence[ledger.Verdict]) -> None:
-    """Display the chapter's claim table: the document says / we measure / criterion / verdict, one card a claim."""
-    known = ledger.claims()
-    rows = [_claim_row(known[verdict.id], verdict) for verdict in verdicts]
-    head = "".join(
-        f'<th scope="col">{name}</th>' for name in ("Claim", "The document says", "We measure", "Criterion", "Verdict")
-    )
-    display(
-        f'<table class="bn-claims" role="table"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>',
-        "\n".join(f"{v.id}: {v.verdict} ({v.measured})" for v in verdicts),
-        as_metadata(verdicts),
-    )
-
-
 def table(frame: pd.DataFrame, name: str, caption: str, digits: int = 4) -> None:
     """Display a tidy table with a caption; ``name`` is its stable name, by which two runs are compared.
 
-    Numbers are shown with ``digits`` significant digits; the metadata holds them whole, and what JSON does not know (a
-    missing or infinite number) as None or as a word.
+    Numbers are shown with ``digits`` significant digits, a missing one as a dash, and a column called ``like_this`` as
+    "like this"; the metadata holds numbers whole and names as they are, and what JSON does not know (a missing or
+    infinite number) as None or as a word.
     """
     shown = frame.head(MOST_ROWS)
     rule = f"{{:.{digits}g}}".format
-    body = shown.to_html(index=False, border=0, classes="bn-table", float_format=rule, escape=True)
+    body = shown.rename(columns=_words).to_html(
+        index=False, border=0, classes="bn-table", float_format=rule, escape=True, na_rep="–"
+    )
     body = body.replace("<th></th>", "<td></td>")  # a header without words heads nothing
     rest = f" (first {MOST_ROWS} of {len(frame)} rows)" if len(frame) > MOST_ROWS else ""
     # tabindex: a region that scrolls must be reachable by keyboard (WCAG 2.1.1).
@@ -102,18 +90,11 @@ def _json(column: pd.Series) -> list:
     ]
 
 
-def _claim_row(claim: ledger.Claim, verdict: ledger.Verdict) -> str:
-    cells = {
-        "The document says": mathematics(claim.statement) + small(", ".join(errata_links(claim))),
-        "We measure": mathematics(verdict.measured)
-        + small(html.escape(", ".join([*details(verdict), f"{verdict.scale} run"]))),
-        f"Criterion ({claim.kind})": mathematics(claim.criterion),
-    }
-    wide = "".join(f'<td class="bn-wide" role="cell" data-label="{name}">{text}</td>' for name, text in cells.items())
+def _words(column: object) -> object:
     return (
-        f'<tr role="row"><th role="rowheader" scope="row" id="claim-{verdict.id}"><code>{verdict.id}</code>'
-        f"{place(claim)}</th>{wide}"
-        f'<td role="cell" data-label="Verdict">{badge(verdict.verdict)}</td></tr>'
+        column.replace("_", " ")
+        if isinstance(column, str) and re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)+", column)
+        else column
     )
 
 

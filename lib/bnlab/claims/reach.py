@@ -1,7 +1,8 @@
 """How far a quick verdict reaches: in how many other draws of the seeds it came out again.
 
 ``bnlab reseed`` executes a chapter's quick settings with other seeds and keeps what each draw decided in
-``data/recorded/reseed/<chapter>.json``. The draw that stands in the book is not counted: it agrees with itself.
+``data/recorded/reseed/<chapter>.json``. The draw that stands in the book is not counted: it agrees with itself. Draws
+that earlier code made are told apart from those of today.
 """
 
 import json
@@ -9,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from bnlab.claims import book
+from bnlab.claims import book, draws
 from bnlab.claims.claim_file import LedgerError
 
 STEADY = 19 / 20  # a verdict that other draws overturn more often stands nowhere without its reach beside it
@@ -24,16 +25,18 @@ class Reach:
     draws: int
     others: tuple[tuple[str, int], ...]  # (verdict or "failed", in how many draws), most frequent first
     outdated: bool  # the book's own draw decided otherwise when the others were counted
+    changed: tuple[str, ...] = ()  # modules, or parts of the chapter, that are no longer as they were then
 
     @property
     def steady(self) -> bool:
-        """Whether at most one draw in twenty overturns the verdict."""
-        return self.agree >= STEADY * self.draws and not self.outdated
+        """Whether at most one draw in twenty, of those that today's code makes, overturns the verdict."""
+        return self.agree >= STEADY * self.draws and not self.outdated and not self.changed
 
     @property
     def short(self) -> str:
         """Say it in a few words, for beside a badge."""
-        return f"{self.agree} of {self.draws} draws" + (", outdated" if self.outdated else "")
+        state = ", with earlier code" if self.changed else ", outdated" if self.outdated else ""
+        return f"{self.agree} of {self.draws} draws{state}"
 
     @property
     def sentence(self) -> str:
@@ -41,12 +44,17 @@ class Reach:
         otherwise = ", ".join(f"{word} in {count}" for word, count in self.others)
         words = f"the same in {self.agree} of {self.draws} other draws of the seeds"
         words += f" ({otherwise})" if otherwise else ""
-        return words + ("; when they were counted, the book's own draw decided otherwise" if self.outdated else "")
+        words += "; when they were counted, the book's own draw decided otherwise" if self.outdated else ""
+        if self.changed:
+            more = f" and {len(self.changed) - 1} more" if len(self.changed) > 1 else ""
+            words += f"; made with earlier code, before {self.changed[0]}{more} changed, and not repeated since"
+        return words
 
     def as_dict(self) -> dict:
         """Give it as JSON types."""
         facts = {"agree": self.agree, "draws": self.draws, "others": dict(self.others), "outdated": self.outdated}
-        return facts | {"steady": self.steady, "short": self.short, "words": self.sentence}
+        words = {"steady": self.steady, "short": self.short, "words": self.sentence}
+        return facts | {"changed": list(self.changed)} | words
 
 
 def path_of(folder: Path, chapter: str) -> Path:
@@ -84,12 +92,14 @@ def reach(kept: dict | None, claim_id: str, verdict: str) -> Reach | None:
         return None
     counts = Counter("not judged" if decided is None else decided for decided in found.values())
     agree = counts.pop(verdict, 0)
-    return Reach(agree, len(found), tuple(counts.most_common()), outdated=own not in (None, verdict))
+    others, changed = tuple(counts.most_common()), tuple(kept.get("changed", ()))
+    return Reach(agree, len(found), others, own not in (None, verdict), changed)
 
 
 def of_book(chapter: str, where: Path | None = None) -> dict | None:
-    """Read the draws that stand in the book's own ``data/recorded``."""
-    return load((where or book.root()) / "data" / "recorded", chapter)
+    """Read the draws that stand in the book's own ``data/recorded``, and what has ``changed`` since they were made."""
+    kept = load((where or book.root()) / "data" / "recorded", chapter)
+    return kept and kept | {"changed": draws.changed(kept, book.chapter(chapter, where))}
 
 
 def _decided(draw: dict, claim_id: str) -> str | None:
@@ -99,6 +109,8 @@ def _decided(draw: dict, claim_id: str) -> str | None:
 def _refuse_foreign(kept: object) -> None:
     if not isinstance(kept, dict) or not isinstance(kept.get("draws"), list) or type(kept.get("book_seed")) is not int:
         raise ValueError("not a mapping with draws and book_seed")
+    if not isinstance(kept.get("sources", {}), dict):
+        raise ValueError("its sources are no mapping")
     for draw in kept["draws"]:
         if not (isinstance(draw, dict) and type(draw.get("seed")) is int and "failed" in draw):
             raise ValueError("a draw lacks its seed")

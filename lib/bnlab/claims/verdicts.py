@@ -79,10 +79,10 @@ def collect(where: Path | None = None) -> list[dict]:
     """Gather every claim with its verdict out of the notebooks that the last build executed.
 
     Returns:
-        One dict a claim: id, chapter, kind, verdict, quick, full, measured, interval, seeds, data, reach, amended,
-        settled_after_a_look. ``quick`` says "not built" before a build. ``full`` says "no full-scale run" where none is
-        recorded. ``verdict`` is the one that counts (`deciding`). ``reach`` is the quick verdict's: in how many of the
-        other draws it came out again, or None.
+        One dict a claim: id, chapter, kind, verdict, scale, quick, full, measured, interval, seeds, data, reach,
+        amended, settled_after_a_look. ``quick`` says "not built" before a build. ``full`` says "no full-scale run"
+        where none is recorded. ``verdict`` is the one that counts (`deciding`), ``scale`` whose it is, or None.
+        ``reach`` is the quick verdict's: in how many of the other draws it came out again, or None.
     """
     where = where or book.root()
     by_scale: dict[tuple[str, str], Verdict] = {}
@@ -106,6 +106,7 @@ def _row(claim: Claim, quick: Verdict | None, full: Verdict | None, draws: dict 
         "chapter": claim.chapter,
         "kind": claim.kind,
         "verdict": decides.verdict if decides else undecided(claim, quick),
+        "scale": decides.scale if decides else None,
         "quick": quick.verdict if quick else "not built",
         "full": full.verdict if full else "no full-scale run",
         "measured": decides.measured if decides else "",

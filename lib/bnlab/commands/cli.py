@@ -8,6 +8,8 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import bnlab
@@ -20,7 +22,13 @@ from bnlab.commands import verify as verifying
 from bnlab.commands.parameters import ParameterError
 from bnlab.records import recorded
 
+
+class OutputError(RuntimeError):
+    """Standard output that takes no more, of a full disk say. Its text is one clear line."""
+
+
 REFUSALS = (
+    OutputError,
     ParameterError,
     book.BookError,
     ledger.LedgerError,
@@ -43,20 +51,49 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    options = _parser().parse_args(arguments)
     try:
-        status = options.command(options)
-        sys.stdout.flush()  # here, where a closed pipe can be answered
-        return status
+        try:
+            options = _parser().parse_args(arguments)
+            return options.command(options)
+        finally:
+            with _writing():  # here, where a failure can be answered
+                if sys.stdout is not None:  # bnlab ledger >&-
+                    sys.stdout.flush()
     except REFUSALS as refusal:
-        print(f"bnlab: {' '.join(str(refusal).split())}", file=sys.stderr)
+        _tell(f"bnlab: {' '.join(str(refusal).split())}")
         return 2
-    except KeyboardInterrupt:
-        print("bnlab: stopped; what was finished is kept.", file=sys.stderr)
+    except KeyboardInterrupt as stopped:
+        after = "\n" if sys.stderr.isatty() else ""  # the terminal's ^C, or how far it was
+        _tell(f"{after}bnlab: {str(stopped) or 'stopped; what was finished is kept.'}")
         return 130
     except BrokenPipeError:  # bnlab ledger | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
         return 0
+
+
+def _print(text: str) -> None:
+    with _writing():
+        print(text)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Tell what standard output does not take; a reader that stopped reading is BrokenPipeError.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise OutputError(f"standard output cannot be written ({error.strerror}).") from None
+
+
+def _tell(line: str) -> None:
+    with suppress(OSError):  # nobody is there to be told
+        print(line, file=sys.stderr, flush=True)
 
 
 def _parser() -> _Parser:
@@ -129,13 +166,13 @@ def _given(options: argparse.Namespace) -> dict[str, str]:
 def _chapters(options: argparse.Namespace) -> int:
     every = book.chapters()
     if options.json:
-        print(json.dumps([_chapter_facts(chapter) for chapter in every], indent=1))
+        _print(json.dumps([_chapter_facts(chapter) for chapter in every], indent=1))
         return 0
     for chapter in every:
         cost = "time not recorded" if chapter.seconds is None else f"{chapter.seconds:.0f} s on 2 CPU cores"
-        print(f"{chapter.number}  {chapter.title}  ({cost}, no GPU needed)")
+        _print(f"{chapter.number}  {chapter.title}  ({cost}, no GPU needed)")
         for p in chapter.parameters:
-            print(f"      {p.name}: {p.type} = {p.default!r:<12}  {p.meaning}")
+            _print(f"      {p.name}: {p.type} = {p.default!r:<12}  {p.meaning}")
     return 0
 
 
@@ -152,9 +189,9 @@ def _run(options: argparse.Namespace) -> int:
     given = _given(options)
     chapter = book.chapter(options.chapter)
     target = rerun.execute(chapter, given, options.output, progress=not options.quiet)
-    print(f"executed: {target}")
+    _print(f"executed: {target}")
     for verdict in verdicts.verdicts_in(book.read_notebook(target)):
-        print(f"  {verdict.id:<12} {verdict.verdict:<22} {verdict.measured}")
+        _print(f"  {verdict.id:<12} {verdict.verdict:<22} {verdict.measured}")
     return 0
 
 
@@ -165,7 +202,7 @@ def _record(options: argparse.Namespace) -> int:
     if options.verify is not None:
         where = {"device": device, "data_root": options.data_root, "folder": folder}
         found = verifying.verify(options.chapter, options.verify, given=given, **where)
-        print("\n".join(map(str, found)))
+        _print("\n".join(map(str, found)))
         return 0 if all(agreement.holds for agreement in found) else 1
     target = recording.record(
         options.chapter,
@@ -178,7 +215,7 @@ def _record(options: argparse.Namespace) -> int:
         dirty=options.dirty,
         replace=options.replace,
     )
-    print(f"recorded: {target}")
+    _print(f"recorded: {target}")
     return 0
 
 
@@ -188,32 +225,29 @@ def _reseed(options: argparse.Namespace) -> int:
     kept = reseeding.reseed(chapter, options.seeds, options.first, folder, tell=_tell)
     failed = {draw["seed"]: draw["failed"] for draw in kept["draws"] if draw["failed"]}
     if options.json:
-        print(json.dumps(kept | {"claims": reseeding.moves(kept)}, indent=1))
+        _print(json.dumps(kept | {"claims": reseeding.moves(kept)}, indent=1))
     else:
         for row in reseeding.moves(kept):
-            print(f"{row['id']:<12} {row['verdict']:<22} {row.get('words', 'no other draw')}")
+            _print(f"{row['id']:<12} {row['verdict']:<22} {row.get('words', 'no other draw')}")
         for seed, line in failed.items():
-            print(f"chapter {chapter.number} failed with seed {seed}: {line}")
+            _print(f"chapter {chapter.number} failed with seed {seed}: {line}")
     return 1 if failed else 0
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _compare(options: argparse.Namespace) -> int:
     result = comparison.compare(options.notebook)
-    print(json.dumps(result.as_dict(), indent=1) if options.json else result.as_text())
+    _print(json.dumps(result.as_dict(), indent=1) if options.json else result.as_text())
     return 0
 
 
 def _ledger(options: argparse.Namespace) -> int:
     rows = verdicts.collect()
     if options.json:
-        print(json.dumps(rows, indent=1))
+        _print(json.dumps(rows, indent=1))
         return 0
     for row in rows:
-        print(f"{row['chapter']}  {row['id']:<12} {row['verdict']:<22} quick: {row['quick']}; full: {row['full']}")
+        quick = f"{row['quick']} ({row['reach']['short']})" if row["reach"] else row["quick"]
+        _print(f"{row['chapter']}  {row['id']:<12} {row['verdict']:<22} quick: {quick}; full: {row['full']}")
     return 0
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bnlab.claims import book, ledger, verdicts
+from bnlab.commands.parameters import PAPERMILLS_OWN
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,11 @@ def compare(mine: Path, where: Path | None = None) -> Comparison:
 def _parameters(papermill: object, chapter: book.Chapter) -> pd.DataFrame:
     given = papermill.get("parameters") if isinstance(papermill, dict) else None
     defaults = {parameter.name: parameter.default for parameter in chapter.parameters}
-    rows = [(name, defaults.get(name), mine) for name, mine in (given if isinstance(given, dict) else {}).items()]
+    rows = [
+        (name, defaults.get(name), mine)
+        for name, mine in (given if isinstance(given, dict) else {}).items()
+        if name not in PAPERMILLS_OWN
+    ]
     return pd.DataFrame(rows, columns=["name", "book", "mine"], dtype=object)
 
 

@@ -34,6 +34,7 @@ __all__ = [
 
 # papermill writes this line on top of the cell it injects; it is how a foreign name is told from a chapter's own.
 INJECTED = "# Parameters"
+PAPERMILLS_OWN = {"PAPERMILL_INPUT_PATH", "PAPERMILL_OUTPUT_PATH"}  # papermill --inject-paths; no chapter reads them
 LONGEST_SHOWN = 80  # characters of a refused value: the answer is one line
 
 
@@ -121,7 +122,7 @@ def _shown(value: object) -> str:
 
 
 def injected_names(cells: list[str]) -> list[str]:
-    """List the names assigned in the last cell that papermill injected; none if it injected nothing.
+    """List the names that papermill injected last, but for those of its own; none if it injected nothing.
 
     >>> injected_names(["epochs: int = 2", "# Parameters\\nepoch = 3"])
     ['epoch']
@@ -134,5 +135,5 @@ def injected_names(cells: list[str]) -> list[str]:
         for node in ast.parse(injected[-1]).body
         if isinstance(node, ast.Assign)
         for target in node.targets
-        if isinstance(target, ast.Name)
+        if isinstance(target, ast.Name) and target.id not in PAPERMILLS_OWN
     ]

@@ -14,7 +14,7 @@ from bnlab.commands.presets import RecordingError
 from bnlab.records.files import write_atomically
 from bnlab.records.keys import Sources
 from bnlab.records.packing import pack
-from bnlab.sweeps.failures import FailedRunsError, refuse_failures
+from bnlab.sweeps.failures import SweepError, refuse_failures
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ def finish(
     """Make every part that ``partial`` does not hold yet, keeping each at once; earlier attempts' seconds count.
 
     Raises:
-        RecordingError: ``partial`` cannot be written; runs of a part failed; or a source changed while a part was
-            made, which is then not kept.
+        RecordingError: ``partial`` cannot be written; runs of a part failed or cannot be kept; or a source changed
+            while a part was made, which is then not kept.
         Exception: whatever a part raises, with a note that names it.
     """
     _write(partial)
@@ -60,7 +60,7 @@ def _made(name: str, make: Callable[[], pd.DataFrame]) -> Part:
         if "status" in table:
             refuse_failures(table)
         content = pack(name, table)
-    except FailedRunsError as error:
+    except SweepError as error:  # runs failed, or cannot be kept: it says so in one line
         raise RecordingError(f"part {name}: {error}") from None
     except Exception as error:
         error.add_note(f"This was part {name}; the parts before it are kept.")

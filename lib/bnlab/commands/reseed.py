@@ -5,8 +5,6 @@ a run stopped at any moment goes on where it was; what decided it (the chapter's
 part of its name, so that draws of two states are never counted together.
 """
 
-import ast
-import hashlib
 import json
 import os
 import signal
@@ -16,11 +14,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
-from bnlab.claims import book, reach, verdicts
+from bnlab.claims import book, draws, reach, verdicts
 from bnlab.commands import run as rerun
 from bnlab.records import keys, provenance
 from bnlab.records.files import LockedError, locked, write_atomically
@@ -29,7 +26,6 @@ from bnlab.sweeps.stopping import stopping
 # A chapter uses seeds from its first one on, and some beyond: chapter 07 tunes on those that begin 1000 later.
 APART = 2000
 NEAREST = 100
-SHOWN = ("bnlab.figures", "bnlab.commands", "bnlab.claims.pages")
 
 
 class ReseedError(RuntimeError):
@@ -97,9 +93,9 @@ def _finish(chapter: book.Chapter, seeds: list[int], folder: Path, tell: Callabl
 
     if not set(seeds) <= set(there):
         _make(chapter, waiting, keep)
-        draws = _without_repetition([done[seed] for seed in sorted(done, key=lambda seed: (seed != own, seed))])
+        made = _without_repetition([done[seed] for seed in sorted(done, key=lambda seed: (seed != own, seed))])
         finished = {"finished": datetime.now(UTC).isoformat(timespec="seconds"), **provenance.machine("cpu")}
-        _write(final, facts | finished | {"book_seed": own, "draws": draws})
+        _write(final, facts | finished | {"book_seed": own, "draws": made})
         partial.unlink(missing_ok=True)
 
 
@@ -119,35 +115,8 @@ def moves(kept: Mapping) -> list[dict]:
 
 def _facts(chapter: book.Chapter) -> dict:
     """Say what decides a draw besides its seed, and the key that names it."""
-    notebook = book.read_notebook(chapter.path)
-    code = "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code")
-    facts = {
-        "chapter": chapter.number,
-        "parameters": {p.name: p.default for p in chapter.parameters if p.name != "seed"},
-        "code": hashlib.sha256(code.encode()).hexdigest(),
-        "sources": keys.sources(*_deciding(code)),
-        "versions": provenance.machine("cpu")["versions"],
-    }
+    facts = {"chapter": chapter.number, **draws.facts(chapter), "versions": provenance.machine("cpu")["versions"]}
     return {"key": keys.digest(facts), **facts}
-
-
-def _deciding(code: str) -> list[str]:
-    """List the library's modules that a chapter's code imports, but for those that only draw, display, or check."""
-    found = set()
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    modules = sorted(n for n in found if n.startswith("bnlab.") and not n.startswith(SHOWN) and _is_module(n))
-    return [name for name in modules if not any(n.startswith("bnlab.figures") for n in keys.sources(name))]
-
-
-def _is_module(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:  # a name inside a module
-        return False
 
 
 def _kept(path: Path, key: str) -> dict[int, dict]:
@@ -229,14 +198,14 @@ def _stop(processes: list[subprocess.Popen]) -> None:
             process.wait()
 
 
-def _without_repetition(draws: list[dict]) -> list[dict]:
+def _without_repetition(made: list[dict]) -> list[dict]:
     """Leave the sentence out where a draw decided as the book's own, the first of them: the file is committed."""
-    own = {claim: entry["verdict"] for claim, entry in draws[0]["verdicts"].items()}
-    for draw in draws[1:]:
+    own = {claim: entry["verdict"] for claim, entry in made[0]["verdicts"].items()}
+    for draw in made[1:]:
         for claim, entry in draw["verdicts"].items():
             if entry["verdict"] == own.get(claim):
                 entry.pop("measured", None)
-    return draws
+    return made
 
 
 def _write(path: Path, content: Mapping) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bnlab.claims import book
 from bnlab.commands.parameters import INJECTED, ParameterError, unknown
+from bnlab.sweeps.stopping import stopping
 
 
 class RunError(RuntimeError):
@@ -51,6 +52,8 @@ def execute(chapter: book.Chapter, given: Mapping[str, object], folder: Path, *,
         ParameterError: before anything runs, as `check`.
         RunError: papermill is missing, the folder cannot be written, the kernel died, or a cell failed (the notebook
             up to the failing cell is then kept in the folder, with ``.failed`` in its name).
+        KeyboardInterrupt: told to stop, by Ctrl-C or SIGTERM; what was executed is kept, with ``.stopped`` in its name,
+            and its text is one line that says where.
     """
     parameters = check(chapter, given)
     try:
@@ -67,19 +70,34 @@ def execute(chapter: book.Chapter, given: Mapping[str, object], folder: Path, *,
     # One thread a process, as in the build: the same parameters then give the same numbers.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
-        papermill.execute_notebook(
-            _unformatted(chapter.path), _unformatted(partial), parameters=parameters, progress_bar=progress,
-            kernel_name="python3", cwd=str(chapter.path.parent), request_save_on_cell_execute=True,
-            extra_arguments=["--Application.log_level=50"],  # the kernel's own remarks, on transport and the like
-        )  # fmt: skip
+        with stopping():
+            papermill.execute_notebook(
+                _unformatted(chapter.path), _unformatted(partial), parameters=parameters, progress_bar=progress,
+                kernel_name="python3", cwd=str(chapter.path.parent), request_save_on_cell_execute=True,
+                extra_arguments=["--Application.log_level=50"],  # the kernel's own remarks, on transport and the like
+            )  # fmt: skip
         return _publish(partial, folder, stem, ".ipynb")
     except papermill.PapermillExecutionError as failure:
         failed = _publish(partial, folder, stem, ".failed.ipynb")
         raise RunError(f"a cell failed ({failure.ename}: {failure.evalue}); see {failed}") from None
     except Exception as error:  # a kernel that died or is not there, a full disk: papermill's own kinds are many
         raise RunError(f"chapter {chapter.number} could not be executed ({_line(error)}).") from None
+    except KeyboardInterrupt:
+        if not _began(partial):
+            raise KeyboardInterrupt("stopped; there was nothing to keep yet.") from None
+        raise KeyboardInterrupt(
+            f"stopped; what was executed is kept in {_publish(partial, folder, stem, '.stopped.ipynb')}"
+        ) from None
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _began(partial: Path) -> bool:
+    """Tell whether a notebook holds an executed cell; not, if it was being written when the run was stopped."""
+    try:
+        return any(cell.get("execution_count") for cell in book.read_notebook(partial)["cells"])
+    except book.BookError:
+        return False
 
 
 def _publish(partial: Path, folder: Path, stem: str, ending: str) -> Path:

@@ -46,7 +46,7 @@ class Agreement:
             return f"{self.part}: {self.rows} rows bit for bit as recorded"
         where = "the machine that recorded it" if self.same_machine else "another machine"
         if self.difference == np.inf:
-            return f"{self.part}: rows that were not recorded, on {where}"
+            return f"{self.part}: rows that differ in more than numbers, on {where}"
         return f"{self.part}: {self.rows} rows as recorded to {self.difference:.1e}, on {where}"
 
 
@@ -87,13 +87,16 @@ def verify(
         if plan.data and plan.data["checksum"] != facts["data"]["checksum"]:
             raise RecordingError(f"{plan.data['title']} here is not what chapter {number} was recorded with.")
         arguments = dict(plan.arguments)
-        if "folder" in inspect.signature(experiment).parameters:
+        if sampled := "folder" in inspect.signature(experiment).parameters:
             from bnlab.sweeps.sweep import Sample  # late: the door opens without torch
 
             arguments["folder"] = Sample(RUNS, seed)
         makers = experiment(**arguments)
         same = all(facts[name] == value for name, value in provenance.machine(where).items() if name != "commit")
-        return [_agreement(name, makers[name](), known.tables[name], same) for name in _chosen(parts, known, makers)]
+        return [
+            _agreement(name, makers[name](), known.tables[name], same, sampled)
+            for name in _chosen(parts, known, makers)
+        ]
 
 
 def _chosen(parts: Sequence[str], known: recorded.Recorded, makers: Mapping[str, object]) -> Sequence[str]:
@@ -105,9 +108,9 @@ def _chosen(parts: Sequence[str], known: recorded.Recorded, makers: Mapping[str,
     return parts or [min(there, key=lambda name: seconds.get(name, np.inf))]
 
 
-def _agreement(part: str, made: pd.DataFrame, kept: pd.DataFrame, same_machine: bool) -> Agreement:
+def _agreement(part: str, made: pd.DataFrame, kept: pd.DataFrame, same_machine: bool, sampled: bool) -> Agreement:
     made = unpack(pack(part, made))  # through the form in which it is kept
-    if list(made) != list(kept):
+    if list(made) != list(kept) or (len(made) != len(kept) and not sampled):
         return Agreement(part, len(made), False, np.inf, same_machine)
     if set(_lines(made)) <= set(_lines(kept)):
         return Agreement(part, len(made), True, 0.0, same_machine)

@@ -73,9 +73,11 @@ def normalise(centred: Tensor, variance: Tensor, eps: float = 1e-5) -> Tensor:
             [ 0.5000]])
 
     Raises:
-        ValueError: the variance has not one entry a channel.
+        ValueError: a variance without one entry a channel, a negative eps, or a tensor that is not real and floating.
     """
+    checks.tensor("centred", centred, "(B, C) or (B, C, ...)", (2, 3, 4, 5), half=True, finite=False)
     check_channels(centred, variance=variance)
+    checks.number("eps", eps, least=0)
     return centred * by_channel((variance + eps).rsqrt(), centred)
 
 
@@ -172,8 +174,9 @@ def check_values(x: Tensor) -> None:
 
 
 def check_channels(x: Tensor, **vectors: Tensor) -> None:
-    """Raise ValueError unless each vector has one entry for each channel of x."""
+    """Raise ValueError unless each vector is real and floating-point, with one entry for each channel of x."""
     for name, vector in vectors.items():
+        checks.tensor(name, vector, "(C,)", half=True, finite=False, empty=True)
         if vector.shape != (x.shape[1],):
-            shape = tuple(vector.shape)
-            raise ValueError(f"x: shape {tuple(x.shape)} has {x.shape[1]} channels, but {name} has shape {shape}")
+            shapes = f"shape {tuple(x.shape)} has {x.shape[1]} channels, but {name} has shape {tuple(vector.shape)}"
+            raise ValueError(f"{name}, x: {shapes}")

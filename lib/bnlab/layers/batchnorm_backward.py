@@ -57,7 +57,7 @@ def backward_as_printed(grad: Tensor, x: Tensor, gamma: Tensor, eps: float = 1e-
     Raises:
         ValueError: as `batch_norm`, or grad and x differ in shape.
     """
-    _check_backward(grad, x, gamma)
+    _check_backward(grad, x, gamma, eps)
     statistics = batch_statistics(x)
     centred, s2, m = statistics.centred, statistics.variance, statistics.count
     scale = (s2 + eps).sqrt()  # (C,)
@@ -90,7 +90,7 @@ def backward(grad: Tensor, x: Tensor, gamma: Tensor, eps: float = 1e-5) -> Gradi
     >>> gradients.x.flatten() * 6 ** 0.5  # what is left of g has mean 0 and no part along xhat
     tensor([ 0.5000, -1.0000,  0.5000])
     """
-    _check_backward(grad, x, gamma)
+    _check_backward(grad, x, gamma, eps)
     statistics = batch_statistics(x)
     x_hat = normalise(statistics.centred, statistics.variance, eps)
     g = grad.to(x_hat.dtype)
@@ -100,9 +100,10 @@ def backward(grad: Tensor, x: Tensor, gamma: Tensor, eps: float = 1e-5) -> Gradi
     return Gradients(gradient.to(x.dtype), by_gamma, beta)
 
 
-def _check_backward(grad: Tensor, x: Tensor, gamma: Tensor) -> None:
+def _check_backward(grad: Tensor, x: Tensor, gamma: Tensor, eps: float) -> None:
     check_values(x)
     check_channels(x, gamma=gamma)
+    checks.number("eps", eps, least=0)
     checks.tensor("grad", grad, half=True, finite=False)
     if grad.shape != x.shape:
         raise ValueError(f"grad: shape {tuple(grad.shape)} is not that of x, {tuple(x.shape)}")

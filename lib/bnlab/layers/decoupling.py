@@ -80,7 +80,7 @@ def radial_cosine(weight: Tensor, gradient: Tensor) -> Tensor:
     Raises:
         ValueError: if the shapes differ, or have no axis but that of the units.
     """
-    w, g = _rows(weight, gradient)
+    w, g = _rows(weight=weight, gradient=gradient)
     product, lengths = (w * g).sum(1), w.norm(dim=1) * g.norm(dim=1)
     return torch.where(lengths == 0, 0.0, product / lengths)
 
@@ -122,7 +122,7 @@ def squared_lengths_after(weight: Tensor, gradient: Tensor, rate: float, weight_
     Raises:
         ValueError: if the shapes differ, the rate is not positive, or the decay is negative.
     """
-    w, g = _rows(weight, gradient)
+    w, g = _rows(weight=weight, gradient=gradient)
     rate, weight_decay = checks.number("rate", rate, above=0), checks.number("weight_decay", weight_decay, least=0)
     return (1 - rate * weight_decay) ** 2 * w.square().sum(1) + rate**2 * g.square().sum(1)
 
@@ -136,7 +136,7 @@ def effective_rate(weight: Tensor, rate: float) -> Tensor:
     Raises:
         ValueError: if weight has no axis but that of the units, or the rate is not positive.
     """
-    w, _ = _rows(weight, weight)
+    (w,) = _rows(weight=weight)
     return checks.number("rate", rate, above=0) / w.square().sum(1)
 
 
@@ -152,7 +152,7 @@ def direction_after(direction: Tensor, gradient: Tensor, effective: Tensor) -> T
     Raises:
         ValueError: if the shapes do not fit.
     """
-    u, g = _rows(direction, gradient)
+    u, g = _rows(direction=direction, gradient=gradient)
     checks.tensor("effective", effective, finite=False)
     if effective.shape != u.shape[:1]:
         raise ValueError(f"effective: shape {tuple(effective.shape)} does not have one rate for each of {len(u)} units")
@@ -160,13 +160,14 @@ def direction_after(direction: Tensor, gradient: Tensor, effective: Tensor) -> T
     return ((u - step) / (1 + step.square().sum(1, keepdim=True)).sqrt()).reshape(direction.shape)
 
 
-def _rows(weight: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-    for name, values in (("weight", weight), ("gradient", gradient)):
+def _rows(**tensors: Tensor) -> tuple[Tensor, ...]:
+    for name, values in tensors.items():
         checks.tensor(name, values, "(C, ...)", finite=False)
-    if weight.ndim < 2 or weight.shape != gradient.shape:
-        shapes = f"{tuple(weight.shape)} and {tuple(gradient.shape)}"
-        raise ValueError(f"weight, gradient: shapes {shapes} are not one shape (C, ...), a unit a row")
-    return weight.flatten(1), gradient.flatten(1)
+    shapes = [tuple(values.shape) for values in tensors.values()]
+    if len(shapes[0]) < 2 or len(set(shapes)) > 1:
+        found = " and ".join(map(str, shapes))
+        raise ValueError(f"{', '.join(tensors)}: shapes {found} are not one shape (C, ...), a unit a row")
+    return tuple(values.flatten(1) for values in tensors.values())
 
 
 def _check_layer(x: Tensor, weight: Tensor, gamma: Tensor, beta: Tensor) -> None:

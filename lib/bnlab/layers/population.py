@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from bnlab import checks
-from bnlab.layers.batchnorm import batch_statistics
+from bnlab.layers.batchnorm import batch_statistics, check_values
 from bnlab.layers.inference import BATCH_NORM_TYPES
 
 Passes = Callable[[], Iterable[Tensor]]  # each call begins a new pass over the training images, batch by batch
@@ -76,7 +76,12 @@ class RunningMoments:
 
     @torch.no_grad()
     def add(self, x: Tensor) -> None:
-        """Take in values (B, C) or (B, C, ...)."""
+        """Take in values (B, C) or (B, C, ...).
+
+        Raises:
+            ValueError: as `batch_statistics`.
+        """
+        check_values(x)
         fresh = batch_statistics(x.double())
         if self.count == 0:
             self.count, self.mean, self.sum_of_squares = fresh.count, fresh.mean, fresh.variance * fresh.count

@@ -76,23 +76,28 @@ class ThresholdNorm(nn.Module):
             # The fused kernel gives the statistics as well, three times faster than var_mean and arithmetic.
             normalised, mean, inverse_std = torch.native_batch_norm(wide, *affine, None, None, True, 0.0, self.eps)
             var = (inverse_std.square().reciprocal() - self.eps).clamp_min(0)  # (C,)
-            far = mean.square() > (MISPLACED / torch.finfo(mean.dtype).eps) ** 2 * (var + self.eps)
-            if far.any():
-                normalised, var = self._carefully(wide, far, normalised, var)
+            if (far := self._far(mean, var)).any():
+                statistics = batch_statistics(wide)
+                normalised = self._again(far, normalised, statistics.centred, statistics.variance)
+                var = torch.where(far, statistics.variance.detach(), var)
             self._choose_and_remember(mean, var, x[:, 0].numel())
         else:
-            running = (self.running_mean.to(wide.dtype), self.running_var.to(wide.dtype))
-            normalised = functional.batch_norm(wide, *running, *affine, eps=self.eps)
+            mean, var = self.running_mean.to(wide.dtype), self.running_var.to(wide.dtype)
+            normalised = functional.batch_norm(wide, mean, var, *affine, eps=self.eps)
+            if (far := self._far(mean, var)).any():
+                normalised = self._again(far, normalised, wide - by_channel(mean, wide), var)
             self.mask = self._selected(self.running_power)
         return torch.where(self.mask.view(1, -1, 1, 1), normalised, wide).to(x.dtype)
 
-    def _carefully(self, x: Tensor, far: Tensor, normalised: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalise again, three times slower, those channels whose mean is far above their deviation."""
-        statistics = batch_statistics(x)
-        x_hat = normalise(statistics.centred, statistics.variance, self.eps)
+    def _far(self, mean: Tensor, var: Tensor) -> Tensor:
+        """Channels whose mean is so far above their deviation that the fused kernel misplaces them, (C,)."""
+        return mean.square() > (MISPLACED / torch.finfo(mean.dtype).eps) ** 2 * (var + self.eps)
+
+    def _again(self, far: Tensor, normalised: Tensor, centred: Tensor, var: Tensor) -> Tensor:
+        """Normalise those channels again, three times slower, from x less its mean."""
+        x_hat = normalise(centred, var, self.eps)
         again = by_channel(self.weight, x_hat) * x_hat + by_channel(self.bias, x_hat)
-        chosen = torch.where(far.view(1, -1, 1, 1), again, normalised)
-        return chosen, torch.where(far, statistics.variance.detach(), var)
+        return torch.where(far.view(1, -1, 1, 1), again, normalised)
 
     @torch.no_grad()
     def _choose_and_remember(self, mean: Tensor, var: Tensor, count: int) -> None:

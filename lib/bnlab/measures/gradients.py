@@ -12,18 +12,31 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bnlab.measures.probes import window_of
+from bnlab import checks
+from bnlab.measures.probes import run, window_of
 from bnlab.theory.patches import Geometry, unroll
 
 
 @dataclass(frozen=True)
 class LayerSignals:
-    """Input, output and local error of one convolution or fully connected layer on one batch, cut from the graph."""
+    """Input, output and local error of one convolution or fully connected layer on one batch, cut from the graph.
+
+    Raises:
+        ValueError: tensors that are not float32 or float64, or that do not fit each other.
+    """
 
     inputs: Tensor  # (B, C, IH, IW), or (B, K) of a fully connected layer
     outputs: Tensor  # y, bias included: (B, OC, OH, OW) or (B, OC)
     errors: Tensor  # e = B dJ/dy, that is dJ_b/dy_b for J = the mean of J_b over images; as outputs
     window: Geometry | None  # of the convolution; None for a fully connected layer
+
+    def __post_init__(self):
+        for name in ("inputs", "outputs", "errors"):
+            checks.tensor(name, getattr(self, name), finite=False)
+        checks.alike(errors=self.errors, outputs=self.outputs, inputs=self.inputs)
+        if self.errors.shape != self.outputs.shape or len(self.errors) != len(self.inputs):
+            shapes = f"{tuple(self.errors.shape)} with outputs {tuple(self.outputs.shape)}"
+            raise ValueError(f"errors: shape {shapes} and inputs {tuple(self.inputs.shape)} do not fit")
 
     @property
     def patches(self) -> Tensor:
@@ -43,7 +56,7 @@ def local_errors(
     Raises:
         ValueError: if the model has no such layer, or if it is neither fully connected nor a convolution with zero
             padding and one group, or if it runs other than once; if the loss is no single number, or the layer has no
-            part in it.
+            part in it; half precision, in which sums of products overflow; or as `probes.run`.
     """
     module = _named_layer(model, layer)
     window = _window(module, layer)
@@ -60,7 +73,8 @@ def local_errors(
     handle = module.register_forward_hook(cut)
     try:
         with torch.random.fork_rng(devices), torch.enable_grad():
-            value = loss(torch.func.functional_call(model, buffers, (images,)), labels)
+            outputs = run(lambda x: torch.func.functional_call(model, buffers, (x,)), images)
+            value = loss(outputs, labels)
             if len(seen) != 1:
                 raise ValueError(f"layer: {layer!r} ran {len(seen)} times on one batch, not once")
             inputs, output = seen[0]

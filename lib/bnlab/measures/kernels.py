@@ -54,7 +54,7 @@ def empirical_ntk(model: nn.Module, inputs: Tensor, through_statistics: bool = T
             weights of a linear layer that something else uses as well; a logit that is not finite; or statistics to be
             held in a layer that cannot (`ThresholdNorm`, `GroupedBatchNorm`).
     """
-    checks.tensor("inputs", inputs, "(n, ...)", half=True, finite=False, empty=True)
+    checks.tensor("inputs", inputs, "(n, ...)", half=True, finite=False)
     _refuse_what_has_no_kernel(model)
     twin = copy.deepcopy(model).double().train()
     if not any(p.requires_grad for p in twin.parameters()):
@@ -63,8 +63,8 @@ def empirical_ntk(model: nn.Module, inputs: Tensor, through_statistics: bool = T
         _hold_statistics(twin)
     captured = _capture_linears(twin)
     with torch.enable_grad():
-        logits = twin(inputs.double())
-        if not len(inputs) or logits.shape[:1] != inputs.shape[:1] or logits.ndim > 2:
+        logits = _logits(twin, inputs.double())
+        if logits.shape[:1] != inputs.shape[:1] or logits.ndim > 2:
             raise ValueError(f"model: logits {tuple(logits.shape)} for inputs {tuple(inputs.shape)} are not (n, C)")
         if not torch.isfinite(logits).all():
             raise ValueError("inputs: a logit is not finite")
@@ -121,7 +121,15 @@ def kernel_spectrum(kernel: Tensor) -> EffectiveEigenvalues:
     Raises:
         ValueError: as `effective_eigenvalues`.
     """
-    return effective_eigenvalues(kernel)
+    return effective_eigenvalues(checks.square("kernel", kernel))
+
+
+def _logits(twin: nn.Module, inputs: Tensor) -> Tensor:
+    try:
+        return twin(inputs)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"inputs: shape {tuple(inputs.shape)} does not pass the model: {reason}") from error
 
 
 def _refuse_what_has_no_kernel(model: nn.Module) -> None:
@@ -200,8 +208,11 @@ def _gradients(logits: Tensor, tensors: list[Tensor]) -> list[Tensor]:
     return [torch.stack(column) for column in zip(*rows, strict=True)]
 
 
-def parity_task(dataset: Dataset, images: int, seed: int, device: torch.device | str) -> tuple[Tensor, Tensor]:
-    """Some training images (n, C, H, W) float64, stratified by class, and the parity of their labels, -1 or 1 (n,)."""
+def parity_task(dataset: Dataset, images: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Some training images (n, C, H, W) float64, stratified by class, and the parity of their labels, -1 or 1 (n,).
+
+    Both are on the device of the data set; which images are drawn is the same everywhere.
+    """
     chosen = dataset.subset(train=images, seed=seed)
-    x = dataset.normalise(chosen.train_images, torch.float64).to(device)
+    x = dataset.normalise(chosen.train_images, torch.float64)
     return x, (2.0 * (chosen.train_labels % 2) - 1).to(x)

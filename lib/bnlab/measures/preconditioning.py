@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from bnlab import checks
 from bnlab.measures.probes import activations, window_of
-from bnlab.theory.modes import effective_eigenvalues, natural_modes, resolved
+from bnlab.theory.modes import natural_modes, resolved, semidefinite
 from bnlab.theory.spectra import autocorrelation
 
 TOP = 5  # modes that count as the largest
@@ -47,7 +47,7 @@ def matching_factors(eigenvalues: Tensor, target: Tensor, group: str) -> Tensor:
     checks.choice("group", group, tuple(GROUPS))
     for name, values in (("eigenvalues", eigenvalues), ("target", target)):
         checks.tensor(name, values, "(K,)", 1)
-        effective_eigenvalues(values)  # refuses negative ones
+        semidefinite(values, name=name)  # refuses negative ones
     if (eigenvalues.diff() < 0).any():
         raise ValueError("eigenvalues: they do not ascend")
     if eigenvalues.shape != target.shape or eigenvalues.ndim != 1 or len(eigenvalues) <= TOP:

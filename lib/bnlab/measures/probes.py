@@ -53,6 +53,24 @@ def using_batch_statistics(model: nn.Module) -> Iterator[None]:
             module._buffers[name] = buffer
 
 
+def run(model: nn.Module, images: Tensor) -> Tensor:
+    """Call a model on images; what they do not fit is said in one line.
+
+    Raises:
+        ValueError: images that are no real floating-point tensor, or that do not pass the model.
+    """
+    checks.tensor("images", images, "(B, ...)", half=True, finite=False)
+    try:
+        return model(images)
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"images: {images.dtype} of shape {tuple(images.shape)} do not pass the model: {reason}"
+        ) from error
+
+
 @torch.no_grad()
 def activations(model: nn.Module, images: Tensor, layers: tuple[str, ...]) -> dict[str, tuple[Tensor, Tensor]]:
     """Give what enters and what leaves each named layer, in train mode on the given images.
@@ -64,7 +82,8 @@ def activations(model: nn.Module, images: Tensor, layers: tuple[str, ...]) -> di
     [(4, 2), (4, 3)]
 
     Raises:
-        ValueError: the model has no layer of that name, runs it other than once, or with anything but one tensor.
+        ValueError: the model has no layer of that name, runs it other than once, or with anything but one tensor; or as
+            `run`.
     """
     known = dict(model.named_modules())
     if missing := [name for name in layers if name not in known]:
@@ -83,7 +102,7 @@ def activations(model: nn.Module, images: Tensor, layers: tuple[str, ...]) -> di
         handles.append(after(lambda _, inputs, output, name=name: keep(name, output)))
     try:
         with using_batch_statistics(model):
-            model(images)
+            run(model, images)
     finally:
         for handle in handles:
             handle.remove()
@@ -114,6 +133,8 @@ def input_autocorrelation(model: nn.Module, images: Tensor, layer: str = "conv2"
         ValueError: as `activations` and `window_of`; the layer's input is not finite (the network has diverged).
     """
     entering, _ = activations(model, images, (layer,))[layer]  # (B, IC, IH, IW)
+    if not entering.isfinite().all():
+        raise ValueError(f"images: what they make enter {layer!r} is not finite, so it has no autocorrelation")
     return autocorrelation(entering, *window_of(model.get_submodule(layer), layer))
 
 

@@ -61,6 +61,7 @@ class LeNet(nn.Module):
     def _check(self, images: Tensor) -> None:
         shape = f"(B, {self.conv1.in_channels}, {SIZE}, {SIZE})"
         checks.tensor("images", images, shape, 4, half=True, finite=False)
+        checks.fits("images", images, self.conv1.weight.dtype)
         if images.shape[1] != self.conv1.in_channels:
             raise ValueError(f"images: shape {tuple(images.shape)} is not {shape}")
         height, width = images.shape[2:]

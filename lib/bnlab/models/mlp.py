@@ -94,6 +94,7 @@ class MLP(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits (B, classes) of inputs (B, ...)."""
         checks.tensor("inputs", inputs, "(B, ...)", range(2, 6), half=True, finite=False)
+        checks.fits("inputs", inputs, self.linears[0].weight.dtype)
         x = inputs.flatten(1)  # (B, in_features)
         if x.shape[1] != self.linears[0].in_features:
             raise ValueError(f"inputs: {x.shape[1]} features where the network has {self.linears[0].in_features}")

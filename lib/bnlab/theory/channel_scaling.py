@@ -53,8 +53,8 @@ def scale_channels(R: Tensor, gains: Tensor) -> Tensor:
     Raises:
         ValueError: if the rows of R do not divide into the gains, or as `unit_power_gains`.
     """
-    checks.tensor("gains", gains, "(..., C)")
-    pixels = _pixels(_matrices(R).shape[-1], gains.shape[-1] if gains.ndim else 0)
+    _vector("gains", gains, "(..., C)")
+    pixels = _pixels(_matrices(R).shape[-1], gains.shape[-1])
     D = gains.repeat_interleave(pixels, dim=-1)  # (..., K)
     return D.unsqueeze(-1) * R * D.unsqueeze(-2)
 
@@ -109,9 +109,9 @@ def eigenvalue_bounds(eigenvalues: Tensor, gains: Tensor) -> tuple[Tensor, Tenso
     Raises:
         ValueError: a negative eigenvalue, or entries that are not finite float32 or float64 numbers.
     """
-    checks.tensor("gains", gains, "(..., C)")
+    _vector("gains", gains, "(..., C)")
     # Rounding makes the zeros of a singular R as negative as its dtype and size allow.
-    rounding = eigenvalues.shape[-1] * torch.finfo(checks.tensor("eigenvalues", eigenvalues, "(..., K)").dtype).eps
+    rounding = _vector("eigenvalues", eigenvalues, "(..., K)").shape[-1] * torch.finfo(eigenvalues.dtype).eps
     if (eigenvalues.amin(-1) < -rounding * eigenvalues.amax(-1).clamp(min=0)).any():
         raise ValueError(f"eigenvalues: {eigenvalues.min().item():.3g} is negative, so R is not positive semidefinite")
     factors = gains.square()
@@ -209,6 +209,10 @@ def best_gains(R: Tensor, channels: int) -> BestGains:
     found = scipy.optimize.minimize(log_kappa, start.log().numpy(), jac=True, method="BFGS", options={"gtol": 1e-7})
     x = torch.from_numpy(found.x)
     return BestGains((x - x.mean()).exp(), float(np.exp(found.fun)))
+
+
+def _vector(name: str, values: Tensor, shape: str) -> Tensor:
+    return checks.tensor(name, values, shape, range(1, 9))
 
 
 def _matrices(R: Tensor) -> Tensor:

@@ -100,7 +100,8 @@ def gradient_descent_trajectory(R: Tensor, P: Tensor, W0: Tensor, mu: float, ste
 def lms_step(W: Tensor, x: Tensor, d: Tensor | float, mu: float) -> Tensor:
     """One step of least mean squares, W - mu x e with e = W^T x - d: descent on the instantaneous J = e^2 / 2.
 
-    W and x are (..., K) and d is (...): leading dimensions are independent filters. The result is a new tensor.
+    W and x are both (..., K), and d is (...) or a number: leading dimensions are independent filters. The result is a
+    new tensor.
 
     >>> lms_step(torch.tensor([1.0, 0.0]), torch.tensor([1.0, 2.0]), 3.0, mu=0.1).tolist()
     [1.2000000476837158, 0.4000000059604645]
@@ -150,7 +151,10 @@ def affine_projection(W: Tensor, X: Tensor, D: Tensor, mu: float = 1.0, toleranc
     weights = _weights(W, X, D).double()  # (K, OC)
     mu = checks.number("mu", mu)
     columns = X.transpose(0, 1).flatten(1)  # (K, N), N = B*M
-    rtol = max(resolved(columns), resolved(columns.mT)) if tolerance is None else tolerance
+    if tolerance is None:
+        rtol = max(resolved(columns), resolved(columns.mT))
+    else:
+        rtol = checks.number("tolerance", tolerance, least=0, below=1)
     columns = columns.double()
     errors = columns.mT @ weights - D.double().transpose(1, 2).flatten(0, 1)  # (N, OC)
     # X (X^T X)^+ is the pseudo-inverse of X^T; through X^T X itself half the digits would be lost.
@@ -211,13 +215,10 @@ def _weights(W: Tensor, X: Tensor, D: Tensor) -> Tensor:
 def _one_step(W: Tensor, x: Tensor, d: Tensor | float, mu: float) -> tuple[Tensor, Tensor, Tensor | float, float]:
     """Check what one step takes: W and x (..., K), and d a number or (...), the leading dimensions of both."""
     checks.tensor("x", x, "(..., K)")
-    if checks.tensor("W", W, "(..., K)", finite=False).ndim < 1 or W.shape[-1:] != x.shape[-1:]:
-        raise ValueError(f"W, x: shapes {tuple(W.shape)} and {tuple(x.shape)} do not both end in the same K")
+    if checks.tensor("W", W, "(..., K)", finite=False).ndim < 1 or W.shape != x.shape:
+        raise ValueError(f"W, x: shapes {tuple(W.shape)} and {tuple(x.shape)} are not one shape (..., K)")
     checks.alike(W=W, x=x)
-    try:
-        leading = torch.broadcast_shapes(W.shape, x.shape)[:-1]
-    except RuntimeError:
-        raise ValueError(f"W, x: shapes {tuple(W.shape)} and {tuple(x.shape)} do not fit each other") from None
+    leading = W.shape[:-1]
     if not isinstance(d, Tensor):
         return W, x, checks.number("d", d), checks.number("mu", mu)
     if checks.tensor("d", d).ndim and d.shape != leading:

@@ -1,14 +1,9 @@
-"""Learning halfspaces: the loss f(w) = E phi(z'w), z = -y x, its gradient for Gaussian z, and descent on its direction.
+"""Learning halfspaces: the loss f(w) = E phi(z'w), z = -y x, and its gradient, for Gaussian z and for samples.
 
 z'w < 0 means that the point x with label y = +-1 is on its side. For z ~ N(u, S - uu'), so that u = E z and S = E zz',
 Stein's lemma gives grad f = c1 u + c2 S w with c1 = E phi' - (u'w) E phi'' and c2 = E phi'' at z'w (Kohler et al. 2019,
-section 4, after Erdogdu et al. 2016): every stationary w is parallel to S^(-1)u, whatever the loss. For w = g v with
-v'Sv = 1 (what batch normalisation makes of a weight), the two parts of the gradient are orthogonal in the S^(-1) norm:
-
-    ||grad f||^2 = c1^2 (rho(v) - min rho) + (d f / d g)^2,      rho as in `rayleigh`.
-
-So once the length is stationary, the SQUARED norm inherits the rate of descent on rho. A Gaussian z has z'w > 0 with
-positive probability for every w: such data are never separable. Everything is float64.
+section 4, after Erdogdu et al. 2016): every stationary w is parallel to S^(-1)u, whatever the loss. A Gaussian z has
+z'w > 0 with positive probability for every w: such data are never separable. `gdnp` descends. Everything is float64.
 """
 
 from __future__ import annotations
@@ -175,83 +170,16 @@ def _direction(w: Tensor, like: Tensor) -> Tensor:
     return w
 
 
-def _of_unit_power(halfspace: Halfspace, w: Tensor) -> Tensor:
-    """The direction of w at length 1 in the S norm."""
+def of_unit_power(halfspace: Halfspace, w: Tensor) -> Tensor:
+    """The direction of w (d,) at length 1 in the S norm, w / ||w||_S.
+
+    Raises:
+        ValueError: w does not fit, or w'Sw is not positive, so that w has no direction.
+    """
     power = _direction(w, halfspace.u) @ halfspace.S @ w
     if not power > 0:
         raise ValueError(f"w: w'Sw = {power.item():.3g} is not positive, so that w has no direction")
     return w / torch.sqrt(power)
-
-
-def stationary_length(
-    halfspace: Halfspace, w: Tensor, interval: tuple[float, float] = (-50.0, 50.0), steps: int = 60
-) -> float:
-    """Length g in the interval with d/dg f(g w / ||w||_S) = 0, by so many bisections: off by (b - a) / 2^(steps + 1).
-
-    f is convex in g, so that there is one such g at most. On separable data there is none: the loss falls for ever.
-
-    Raises:
-        ValueError: if the slope has the same sign at both ends, the interval is none, or w has no direction.
-    """
-    s, p = halfspace.outputs(_of_unit_power(halfspace, w))
-    low, high = (checks.number("interval", end) for end in interval)
-    if not low < high:
-        raise ValueError(f"interval: {interval!r} is not a lower and a higher length")
-
-    def slope(g: float) -> float:
-        return float(p @ (halfspace.loss.slope(g * s) * s))
-
-    if not slope(low) < 0 < slope(high):
-        raise ValueError(
-            f"interval: the slope by the length is {slope(low):.3g} at {low:g} and {slope(high):.3g} at {high:g}: no "
-            "stationary length between them (on separable data there is none)"
-        )
-    for _ in range(checks.whole("steps", steps, 0)):
-        middle = (low + high) / 2
-        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
-    return (low + high) / 2
-
-
-def gdnp_step(halfspace: Halfspace, w: Tensor, L: float, **bisection) -> tuple[Tensor, float]:
-    """One step of GDNP (Kohler et al. 2019, algorithm 1): length by bisection, then the direction by its gradient.
-
-    The direction's gradient is d/dw f(g w/||w||_S) = (g/||w||_S) (I - S w w'/(w'Sw)) grad f, its step
-    -||w||_S^3 / (L g h) with h = c1 (u'w), so that for Gaussian z it is `rayleigh_descend`'s step with the same L.
-
-    Returns:
-        The next direction (d,), with w'Sw = 1, and the length found for the present one.
-
-    Raises:
-        ValueError: as `stationary_length`, or L is not positive.
-    """
-    S, L = halfspace.S, checks.number("L", L, above=0)
-    w = _of_unit_power(halfspace, w)
-    g = stationary_length(halfspace, w, **bisection)
-    slope = halfspace.gradient(g * w)
-    tangent = g * (slope - (w @ slope) * (S @ w))
-    c1, _ = halfspace.coefficients(g * w)
-    moved = w + tangent / (L * g * c1 * (halfspace.u @ w))
-    return moved / torch.sqrt(moved @ S @ moved), g
-
-
-def squared_gradient_norm(halfspace: Halfspace, w: Tensor) -> float:
-    """||grad f(w)||^2 in the S^(-1) norm, grad f' S^(-1) grad f: the same in any units of the features."""
-    gradient = halfspace.gradient(w)
-    return float(gradient @ torch.linalg.solve(halfspace.S, gradient))
-
-
-def normalised_hessian(halfspace: Halfspace, w: Tensor, g: float) -> Tensor:
-    """Hessian (d, d) by w of the normalised f(g w / ||w||_S), by double backward.
-
-    Raises:
-        ValueError: if w has no direction, or the methods of the halfspace refuse it at this length g.
-    """
-    g = checks.number("g", g)
-
-    def normalised(w: Tensor) -> Tensor:
-        return halfspace.value(g * _of_unit_power(halfspace, w))
-
-    return torch.autograd.functional.hessian(normalised, w)
 
 
 @cache

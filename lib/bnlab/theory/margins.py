@@ -1,4 +1,4 @@
-"""Separable data: the largest margin, and the logistic descent that creeps towards it.
+"""Separable data: the largest margin, and the logistic descents that creep towards it.
 
 On separable data the logistic loss has no minimum: gradient descent sends ||w|| to infinity while w / ||w|| tends to
 the direction of the largest margin. The loss falls as 1/t where the margin is positive (Soudry et al. 2018), and as
@@ -15,6 +15,7 @@ import numpy as np
 import scipy.optimize
 import torch
 from torch import Tensor
+from torch.linalg import vecdot
 from torch.nn import functional
 
 from bnlab import checks
@@ -80,16 +81,7 @@ def logistic_descent(z: Tensor, rate: float | Tensor, steps: int, record_at: Ten
         ValueError: if z is not (..., n, d) of finite float32 or float64 numbers, a rate is not positive, or a step to
             record does not come.
     """
-    if checks.tensor("z", z, "(..., n, d)").ndim < 2:
-        raise ValueError(f"z: shape {tuple(z.shape)} is not (..., n, d)")
-    z, wanted = z.double(), _recorded(record_at, steps)
-    if not isinstance(rate, Tensor):
-        rate = torch.tensor(checks.number("rate", rate, above=0), dtype=torch.float64)
-    if not (checks.tensor("rate", rate) > 0).all() or rate.ndim > z.ndim - 2:
-        raise ValueError(
-            f"rate: shape {tuple(rate.shape)}, smallest {rate.min().item():.3g}, is not a positive rate for each"
-        )
-    rate = rate.to(z)[..., None]
+    z, rate, wanted = _descent(z, rate, steps, record_at)
     w = z.new_zeros(z.shape[:-2] + z.shape[-1:])
     records = []
     for t in range(steps + 1):
@@ -99,6 +91,35 @@ def logistic_descent(z: Tensor, rate: float | Tensor, steps: int, record_at: Ten
             margin = outputs.amin(-1) / torch.where(length > 0, length, 1.0)
             records.append((torch.tensor(t), functional.softplus(-outputs).mean(-1), length, margin))
         w = w + rate * (z.mT @ torch.sigmoid(-outputs)[..., None]).squeeze(-1) / z.shape[-2]
+    return LogisticRun(*(torch.stack(column) for column in zip(*records, strict=True)))
+
+
+def normalised_logistic_descent(z: Tensor, rate: float | Tensor, steps: int, record_at: Tensor) -> LogisticRun:
+    """`logistic_descent` with a normalised output a z'w / sigma, sigma^2 = w'Sw, S = z'z / n, by descent on a and on w.
+
+    Both take the same rate, from a = 0 and w = mean z, which is where the first step of `logistic_descent` points. The
+    ``length`` recorded is |a|, so that ``loss`` is that of the model.
+
+    Raises:
+        ValueError: mean z is 0, so that there is no first direction, or as `logistic_descent`.
+    """
+    z, rate, wanted = _descent(z, rate, steps, record_at)
+    w, rate = z.mean(-2), rate[..., 0]
+    if not w.norm(dim=-1).all():
+        raise ValueError("z: its mean is 0, so that there is no first direction")
+    S, a = z.mT @ z / z.shape[-2], torch.zeros_like(w[..., 0])
+    records = []
+    for t in range(steps + 1):
+        Sw, raw = (S @ w[..., None]).squeeze(-1), (z @ w[..., None]).squeeze(-1)  # (..., d), (..., n)
+        sigma = vecdot(w, Sw).sqrt()
+        outputs = (a / sigma)[..., None] * raw
+        if t in wanted:
+            margin = a.sign() * raw.amin(-1) / w.norm(dim=-1)
+            records.append((torch.tensor(t), functional.softplus(-outputs).mean(-1), a.abs(), margin))
+        pull = (z.mT @ torch.sigmoid(-outputs)[..., None]).squeeze(-1) / z.shape[-2]  # -grad of the plain loss
+        along = vecdot(w, pull)
+        w = w + (rate * a / sigma)[..., None] * (pull - (along / sigma.square())[..., None] * Sw)
+        a = a + rate * along / sigma
     return LogisticRun(*(torch.stack(column) for column in zip(*records, strict=True)))
 
 
@@ -123,6 +144,21 @@ def boundary_descent(rate: float, steps: int, record_at: Tensor) -> LogisticRun:
             records.append((t, float(density @ np.logaddexp(0, -r * s)), r, 0.0))
         r += rate * float(density @ (s / (1 + np.exp(r * s))))
     return LogisticRun(*(torch.tensor(column, dtype=torch.float64) for column in zip(*records, strict=True)))
+
+
+def _descent(z: Tensor, rate: float | Tensor, steps: int, record_at: Tensor) -> tuple[Tensor, Tensor, set[int]]:
+    """Rows (..., n, d) float64, rates (..., 1) and the steps to record, checked."""
+    if checks.tensor("z", z, "(..., n, d)").ndim < 2:
+        raise ValueError(f"z: shape {tuple(z.shape)} is not (..., n, d)")
+    z, wanted = z.double(), _recorded(record_at, steps)
+    if not isinstance(rate, Tensor):
+        rate = torch.tensor(checks.number("rate", rate, above=0), dtype=torch.float64)
+    if not (checks.tensor("rate", rate) > 0).all() or rate.ndim > z.ndim - 2:
+        raise ValueError(
+            f"rate: shape {tuple(rate.shape)}, smallest {rate.min().item():.3g}, is not a positive rate for each"
+        )
+    rate = rate.to(z)[..., None]
+    return z, rate, wanted
 
 
 def _recorded(record_at: Tensor, steps: int) -> set[int]:

@@ -166,7 +166,8 @@ def coupling(X: Tensor, channels: int = 1) -> Tensor:
     Raises:
         ValueError: as `normalised`.
     """
-    return X.mT @ normalised(X, channels)
+    steps = normalised(X, channels)
+    return X.mT @ steps
 
 
 def largest_stable_rate(X: Tensor, channels: int = 1) -> float:

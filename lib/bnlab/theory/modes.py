@@ -90,7 +90,7 @@ def decay(eigenvalues: Tensor, mu: float, n: int | Tensor) -> Tensor:
     Raises:
         ValueError: if n is negative or not whole, mu no finite number, or an eigenvalue is not finite.
     """
-    base = 1 - checks.number("mu", mu) * _spectrum(eigenvalues)  # (K,)
+    base = 1 - checks.number("mu", mu) * _spectrum("eigenvalues", eigenvalues)  # (K,)
     if isinstance(n, Tensor) and n.dtype in (torch.uint8, torch.int16, torch.int32, torch.int64):
         steps = n.to(base.device)
     else:
@@ -109,7 +109,7 @@ def log_decay(eigenvalues: Tensor, mu: float) -> Tensor:
     Raises:
         ValueError: if mu is no finite number, or an eigenvalue is not finite.
     """
-    x = checks.number("mu", mu) * _spectrum(eigenvalues)
+    x = checks.number("mu", mu) * _spectrum("eigenvalues", eigenvalues)
     # log1p keeps the slow modes: at x = 1e-12, ln(1 - x) by subtraction has lost four digits.
     return torch.where(x < 1, torch.log1p(-x.clamp(max=1)), torch.log((x - 1).clamp(min=0)))
 
@@ -128,7 +128,7 @@ def time_constants(eigenvalues: Tensor, mu: float) -> Tensor:
     Raises:
         ValueError: if mu is not positive, or an eigenvalue is not finite.
     """
-    x = checks.number("mu", mu, above=0) * _spectrum(eigenvalues)
+    x = checks.number("mu", mu, above=0) * _spectrum("eigenvalues", eigenvalues)
     tau = torch.where((x == 0) | (x == 2), torch.inf, -1 / log_decay(eigenvalues, mu))
     return torch.where((x < 0) | (x > 2), torch.nan, tau)
 
@@ -177,17 +177,17 @@ def dead_channels(R: Tensor, channels: int, tolerance: float | None = None) -> i
     return int((power <= share * power.max()).sum())
 
 
-def _spectrum(R: Tensor) -> Tensor:
+def _spectrum(name: str, R: Tensor) -> Tensor:
     """Eigenvalues (K,) float64, from a matrix or as given."""
-    checks.tensor("R", R, "(K, K), or its eigenvalues (K,),", (1, 2))
-    return R.double() if R.ndim == 1 else natural_modes(R).eigenvalues
+    checks.tensor(name, R, "(K, K), or its eigenvalues (K,),", (1, 2))
+    return R.double() if R.ndim == 1 else natural_modes(checks.square(name, R)).eigenvalues
 
 
-def semidefinite(R: Tensor, tolerance: float | None = None) -> tuple[Tensor, float]:
+def semidefinite(R: Tensor, tolerance: float | None = None, name: str = "R") -> tuple[Tensor, float]:
     """Eigenvalues (K,) float64 of an R without negative ones, and the share of the largest up to which one counts as 0.
 
     R is the matrix (K, K), or its eigenvalues (K,), whose order is kept. The share is the tolerance given, or what the
-    dtype of R resolves.
+    dtype of R resolves. A refusal calls R by ``name``.
 
     >>> semidefinite(torch.tensor([2.0, 1.0], dtype=torch.float64))
     (tensor([2., 1.], dtype=torch.float64), 1e-10)
@@ -195,11 +195,10 @@ def semidefinite(R: Tensor, tolerance: float | None = None) -> tuple[Tensor, flo
     Raises:
         ValueError: as `effective_eigenvalues`.
     """
-    checks.tensor("R", R, "(K, K), or its eigenvalues (K,),", (1, 2))
+    every = _spectrum(name, R)
     share = resolved(R) if tolerance is None else checks.number("tolerance", tolerance, least=0, below=1)
-    every = _spectrum(R)
     if every.min() < -share * every.max().clamp(min=0):
-        raise ValueError(f"R: eigenvalue {every.min().item():.3g} is negative, so it is no autocorrelation matrix")
+        raise ValueError(f"{name}: eigenvalue {every.min().item():.3g} is negative: no autocorrelation matrix has it")
     return every, share
 
 
@@ -208,5 +207,9 @@ def resolved(R: Tensor, tolerance: float = TOLERANCE) -> float:
 
     >>> resolved(torch.eye(100)) > 1e-5, resolved(torch.eye(100).double())
     (True, 1e-10)
+
+    Raises:
+        ValueError: if R is not (..., K) of finite float32 or float64 numbers, or the tolerance not between 0 and 1.
     """
-    return max(tolerance, R.shape[-1] * torch.finfo(R.dtype).eps)
+    checks.tensor("R", R, "(..., K)", range(1, 9))
+    return max(checks.number("tolerance", tolerance, least=0, below=1), R.shape[-1] * torch.finfo(R.dtype).eps)

@@ -97,6 +97,8 @@ def _finite(name: str, products: Tensor) -> Tensor:
 def _map_shape(x: Tensor, window: Geometry) -> torch.Size:
     """(C, IH, IW), once x is known to be maps in which the window fits."""
     checks.tensor("x", x, "(B, C, H, W)", 4, half=True, finite=False, empty=True)
+    if 0 in x.shape[1:]:
+        raise ValueError(f"x: shape {tuple(x.shape)} is not (B, C, H, W) with at least one entry")
     output_size(tuple(x.shape[2:]), *window)
     return x.shape[1:]
 

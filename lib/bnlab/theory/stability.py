@@ -92,7 +92,7 @@ def slowest_mode(eigenvalues: Tensor, mu: float, tolerance: float | None = None)
     Raises:
         ValueError: if mu is no finite number, no mode is effective, or as `modes.effective_eigenvalues`.
     """
-    eigenvalues, share = semidefinite(eigenvalues, tolerance)
+    eigenvalues, share = semidefinite(eigenvalues, tolerance, "eigenvalues")
     alive = eigenvalues > share * eigenvalues.max()
     if not alive.any():
         raise ValueError("eigenvalues: all are 0, so no mode decays")

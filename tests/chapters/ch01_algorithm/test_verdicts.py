@@ -186,3 +186,8 @@ def without(name: str, keep: slice) -> dict[str, pd.DataFrame]:
 )
 def test_missing_arms_lost_runs_and_too_few_seeds_are_errors(of, words):
     assert words in refusal(GOOD, of)
+
+
+def test_every_word_that_is_said(as_said, uneven):
+    made = uneven(tables(4))
+    as_said(quick=verdicts.quick(GOOD, made), full=verdicts.full(GOOD, made, "MNIST"))

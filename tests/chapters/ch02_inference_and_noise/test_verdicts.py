@@ -284,3 +284,9 @@ def test_missing_arms_lost_runs_and_too_few_seeds_are_errors(of, words):
 )
 def test_noise_that_was_not_measured_is_an_error(seen, words):
     assert words in refusal(seen=seen)
+
+
+def test_every_word_that_is_said(as_said, uneven):
+    given = {"decays": [0.9], "target_loss": 0.05, "seed": 0}
+    made = uneven(tables() | {"noise": noise()})
+    as_said(quick=verdicts.quick(GOOD, made["noise"], made, **ASKED), full=verdicts.full(made, given, "MNIST"))

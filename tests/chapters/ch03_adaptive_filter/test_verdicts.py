@@ -212,3 +212,7 @@ def test_what_is_not_a_number_is_an_error(name):
 )
 def test_missing_arms_and_lost_runs_are_errors(tables, words):
     assert words in refusal(**tables)
+
+
+def test_every_word_that_is_said(as_said):
+    as_said(quick=verdicts.quick(GOOD, TABLES))

@@ -309,3 +309,8 @@ def test_both_levers_are_inverse_proportions(name, slope, expected):
 def test_a_lever_without_a_slope_is_an_error(name, values):
     with pytest.raises(LedgerError, match="against the"):
         verdict("C-FastTrain", **lever(name, values))
+
+
+def test_every_word_that_is_said(as_said, uneven):
+    made = uneven(tables())
+    as_said(quick=verdicts.quick(GOOD, made, FITS), full=verdicts.full(made, "toy"))

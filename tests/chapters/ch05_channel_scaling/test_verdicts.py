@@ -281,3 +281,10 @@ def test_facts_of_the_layer_as_drawn():
     assert math.isnan(verdicts.layer_facts(tables(summary=table.query("view != 'best'")))["kappa_best"])
     with pytest.raises(LedgerError, match="no row with weights = 'as drawn'"):
         verdicts.layer_facts(tables(summary=table[table["weights"] != "as drawn"]))
+
+
+def test_every_word_that_is_said(as_said, uneven):
+    found = replace(GOOD, kappa_alike=(199.0, 198.0), kappa_nudged=(100.0, 102.0))
+    crossed = verdicts.Violations(eigenvalues=120000, outside=3, fallen=2, risen=1)
+    made = uneven(tables())
+    as_said(quick=verdicts.quick(found, crossed, made), full=verdicts.full(made, "MNIST"))

@@ -81,6 +81,9 @@ def test_a_plain_network_that_diverged_straddles_nothing_and_one_that_is_lost_is
     diverged = set_at(first_steps(), True, "diverged", norm="none", learning_rate=3.0, seed=2)
     ended = without(diverged, norm="none", learning_rate=3.0, seed=2, step=5)
     assert only(eigenvalue_verdicts.powers, ended).settings == (2, 3)
+    at_once = set_at(first_steps(), True, "diverged", norm="none", learning_rate=3.0)  # in every seed
+    at_once = without(at_once, norm="none", learning_rate=3.0, step=5)
+    assert only(eigenvalue_verdicts.powers, at_once).settings == (2, 3)
     with pytest.raises(LedgerError, match="1 records of the plain network are lost"):
         only(eigenvalue_verdicts.powers, without(first_steps(), norm="none", learning_rate=3.0, seed=2, step=5))
     with pytest.raises(LedgerError, match="powers in the first steps: 1 of"):
@@ -573,3 +576,9 @@ def test_full_scale_says_what_it_is_and_what_is_not_there():
     assert {v.scale for v in verdicts.full(tables(), **given, scale="own")} == {"own"}
     with pytest.raises(LedgerError):
         verdicts.full(tables() | {"long_runs": without(trainings(), norm="amplify", seed=0)}, **given)
+
+
+def test_every_word_that_is_said(as_said, uneven):
+    given = {"epochs": 7, "arm_epochs": 3, "data": "MNIST"}
+    made = uneven(tables())
+    as_said(quick=verdicts.quick(made, **QUICK), full=verdicts.full(made, **given))

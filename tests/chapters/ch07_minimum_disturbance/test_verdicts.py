@@ -561,3 +561,8 @@ def test_full_scale_says_what_is_not_there():
     assert own["C-99-95"].verdict == "reported"  # a headline number needs its own scale
     with pytest.raises(LedgerError):
         verdicts.full(TABLES | {"powers": without(powers(), arrangement=USUAL, seed=0)}, **FULL)
+
+
+def test_every_word_that_is_said(as_said, uneven):
+    made = uneven(TABLES)
+    as_said(quick=verdicts.quick(COMPUTED, made, **QUICK), full=verdicts.full(made, **FULL))

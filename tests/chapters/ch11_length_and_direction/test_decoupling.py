@@ -30,12 +30,21 @@ def test_effective_rate_decides_alone_with_bn(digits):
 
 def test_tables_hold_every_run_once(digits):
     made = decoupling.parts(
-        digits, exponents=(0, 1), shifts=(0,), rate_exponents=(0,), steps=2, depths=(1,), width=8, images=10, seeds=2
+        digits,
+        exponents=(0, 1),
+        shifts=(0,),
+        rate_exponents=(0,),
+        steps=2,
+        depths=(1,),
+        width=8,
+        images=10,
+        seeds=2,
+        trainings=3,
     )
     scales, rates, fisher = (make() for make in made.values())
     assert list(made) == ["scales", "rates", "fisher"]
-    assert len(scales) == 2 * 2 * len(decoupling.ARMS)
-    assert len(rates) == 2
+    assert len(scales) == 3 * 2 * len(decoupling.ARMS)
+    assert len(rates) == 3
     assert len(fisher) == 2 * len(decoupling.KERNELS)
     for frame in (scales, rates, fisher):
         assert set(frame.attrs["units"]) == set(frame.columns)
@@ -58,8 +67,8 @@ def test_directions_have_length_one_a_filter():
 
 
 def test_fisher_of_a_network_by_finite_differences(digits):
-    found = decoupling.fisher(digits, [1], 3, 4, [0], "cpu").set_index("arm")
-    x, _ = decoupling.parity_task(digits, 4, 0, "cpu")
+    found = decoupling.fisher(digits, [1], 3, 4, [0]).set_index("arm")
+    x, _ = decoupling.parity_task(digits, 4, 0)
     for arm, norm in (("none", "none"), ("BN", "batch")):
         net = MLP(1024, 1, depth=1, width=3, norm=norm, generator=generator(0, "weights")).to(x)
         columns, h = [], 1e-5
@@ -78,6 +87,13 @@ def test_fisher_of_a_network_by_finite_differences(digits):
 
 
 def test_settings_that_make_no_table_are_refused(digits):
-    for wrong in ({"images": 0}, {"seeds": 0}, {"exponents": (1, 1)}, {"shifts": (0, 0)}, {"rate_exponents": (2, 2)}):
+    for wrong in (
+        {"images": 0},
+        {"seeds": 0},
+        {"trainings": 0},
+        {"exponents": (1, 1)},
+        {"shifts": (0, 0)},
+        {"rate_exponents": (2, 2)},
+    ):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             decoupling.parts(digits, **wrong)

@@ -18,12 +18,17 @@ def test_separable_and_direction():
             for data, seed, power in (
                 ("positive margin", 0, -1.0),
                 ("positive margin", 1, -1.0),
+                ("positive margin, output normalised", 0, -1.0),
                 ("margin zero", -1, -1 / 3),
             )
         ]
     )
     figure = readable(halfspaces.separable_loss(descent))
-    assert list(labelled(figure.axes[0])) == ["positive margin", "margin zero"]  # one entry for all seeds
+    assert list(labelled(figure.axes[0])) == [
+        "positive margin",
+        "positive margin, output normalised",
+        "margin zero",
+    ]  # one entry for all seeds
     gaps = pd.DataFrame(
         {"inputs": ["Gaussian"] * 3, "samples": [10, 10, 100], "gap": [0.1, 0.3, 0.01], "seed": [0, 1, 0]}
     )
@@ -44,6 +49,7 @@ def test_bounds():
                 "euclidean": 0.6**t,
                 "bound": 0.5**t,
                 "printed": 0.4**t,
+                "error": 0.0,
                 "excess": 0.5**t,
             }
         )

@@ -1,30 +1,12 @@
 """The experiments on halfspaces: tables that say what they measure, on problems small enough to check by hand."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 from bnlab.chapters.ch12_convergence_guarantees import halfspaces as planes
-from bnlab.theory import margins
 
 SEEDS = (0, 1)
-
-
-def test_separable_points_have_the_margin_asked_for():
-    z = planes.separable(200, 4, 0.3, 0)
-    assert margins.largest_margin(z).margin >= 0.3
-
-
-def test_decay_fits_know_a_power_from_an_exponential():
-    t = np.unique(np.geomspace(1, 10_000, 60).astype(int))
-    for loss, kind in ((t**-1.0, "power_law"), (np.exp(-t / 1000.0), "exponential")):
-        table = pd.DataFrame({"data": "d", "seed": 0, "step": t, "loss": loss, "length": np.log(t + 1.0)})
-        fit = planes.decay_fits(table).iloc[0]
-        assert fit[kind] == pytest.approx(1)
-        assert fit[kind] == max(fit["power_law"], fit["exponential"])
-    descent = planes.separable_descent(40, 3, 0.5, 1000, SEEDS)
-    assert (descent.groupby(["data", "seed"])["length"].is_monotonic_increasing).all()
 
 
 def test_directions_agree_for_gaussian_inputs_only():
@@ -81,9 +63,14 @@ def test_curvatures():
     assert (table["smallest"] < 0).all()
 
 
-def test_scaled_margins_do_not_see_the_spread():
-    share = planes.margin_growth([1, 8], 60, 3, 0.5, 300, SEEDS).pivot_table(
-        index="seed", columns=["features", "spread"], values="share"
-    )
-    assert np.allclose(share["scaled", 1], share["scaled", 8])
-    assert (share <= 1 + 1e-9).all(axis=None)
+def test_a_mini_batch_that_its_direction_separates_is_passed_over(monkeypatch):
+    runs = planes.stochastic_gdnp(2, 60, 8, [0])  # of 8 points, one batch in four has no stationary length
+    assert len(runs) == 61
+    assert np.isfinite(runs["excess"]).all()
+
+    def refuse(*_, **__):
+        raise ValueError("no stationary length")
+
+    monkeypatch.setattr(planes.gdnp, "gdnp_step", refuse)
+    with pytest.raises(ValueError, match="batch: 100 mini-batches of 8 in a row have no stationary length"):
+        planes.stochastic_gdnp(2, 60, 8, [0])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bnlab.chapters.ch12_convergence_guarantees import least_squares as ols
-from bnlab.theory import convergence
+from bnlab.theory import convergence, least_squares
 
 SEEDS = (0, 1)
 
@@ -28,8 +28,8 @@ def test_contraction_is_measured_not_computed():
 def test_epochs_of_feature_scaling_are_those_of_iterating():
     table = ols.feature_scaling([1.5], 3, 1e-3, [0]).set_index("features")["epochs"]
     X, y = ols.design(3, 1.5 ** torch.arange(3, dtype=torch.float64), 0)
-    for features, columns in (("raw", X - X.mean(0)), ("standardised", convergence.standardise(X)[0])):
-        problem = convergence.least_squares(columns, y - y.mean())
+    for features, columns in (("raw", X - X.mean(0)), ("standardised", least_squares.standardise(X)[0])):
+        problem = least_squares.least_squares(columns, y - y.mean())
         run = convergence.descend(problem, 1 / torch.linalg.eigvalsh(problem.H)[-1], 200)
         assert table[features] == int((run.excess <= 1e-3 * run.excess[0]).int().argmax())
 
@@ -59,7 +59,7 @@ def test_sweep_tells_divergence_slowness_and_success_apart(sweep):
         assert (huge["iterations"] == np.inf).all()
         assert (huge["times_bound"] > 1).all()
     X, y = ols.design(4, ols.feature_scales(4), 0)
-    top = torch.linalg.eigvalsh(convergence.least_squares(X - X.mean(0), y).H)[-1].item()
+    top = torch.linalg.eigvalsh(least_squares.least_squares(X - X.mean(0), y).H)[-1].item()
     assert runs.loc[(ols.PLAIN, 0.1, 0), "times_bound"] == pytest.approx(0.1 * top / 2)
     normalised = runs.loc[ols.AFTER]
     assert (normalised["times_bound"] < 1).all()
@@ -72,23 +72,3 @@ def test_usable_decades():
     assert ols.usable_decades(made)["decades"].item() == pytest.approx(2)
     never = made.assign(iterations=np.inf)
     assert ols.usable_decades(never)["decades"].item() == 0
-
-
-def test_lengths_grow_and_rates_fall():
-    traces = ols.normalised_traces(4, [0.01, 1e4], 50, 0)
-    for _, run in traces.groupby("rate"):
-        assert run["length"].is_monotonic_increasing
-    huge = traces[traces["rate"] == 1e4]
-    assert huge["times_bound"].iloc[0] > 1 > huge["times_bound"].iloc[-1]
-
-
-def test_rayleigh_tables():
-    worst = ols.rayleigh_runs(4, 20, 15, 0)
-    paper = worst[worst["step_length"] == 1]["worst_ratio"]
-    assert paper.max() <= 1 + 1e-9
-    assert worst["worst_ratio"].max() > 1
-    curves = ols.rayleigh_curves(4, 15, 0).pivot_table(index=["start", "step"], columns="series", values="gap")
-    assert (curves["Rayleigh quotient"] <= curves["bound"] * (1 + 1e-9)).all()
-    assert (curves["plain descent"] <= curves["bound"] * (1 + 1e-9)).all()
-    end = curves.loc[(slice(None), 10), "Rayleigh quotient"].droplevel("step")
-    assert end["hardest"] > end["random"]

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from drawn import labelled, readable
 
-from bnlab.chapters.ch12_convergence_guarantees import least_squares as ols
 from bnlab.chapters.ch12_convergence_guarantees import plots as convergence
+from bnlab.chapters.ch12_convergence_guarantees import rayleigh_bounds
 
 pytestmark = pytest.mark.usefixtures("book_style")
 
@@ -65,7 +65,9 @@ def test_traces_and_rayleigh():
         }
     )
     assert len(readable(convergence.lengths_and_rates(traces)).axes[0].get_lines()) == 2
-    figure = readable(convergence.rayleigh_bound(ols.rayleigh_curves(3, 8, 0), ols.rayleigh_runs(3, 3, 8, 0)))
+    figure = readable(
+        convergence.rayleigh_bound(rayleigh_bounds.rayleigh_curves(3, 8, 0), rayleigh_bounds.rayleigh_runs(3, 3, 8, 0))
+    )
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names[:3] == ["Rayleigh quotient", "plain descent", "bound"]
     assert len(names) == 5

@@ -22,7 +22,7 @@ def test_kernel_runs():
     assert list(change.index) == [3, 4]
     assert (change[256] < change[16]).all()
     # the loss that is left is that of the same training by hand, and the forecast starts from the same kernel
-    x, d = tangent_kernels.parity_task(digits, 12, 3, "cpu")
+    x, d = tangent_kernels.parity_task(digits, 12, 3)
     net = MLP(64, 1, depth=2, width=16, initialisation="ntk", generator=generator(3, "weights")).double()
     K = kernels.empirical_ntk(net, x)
     rate = 1 / torch.linalg.eigvalsh(K)[-1].item()

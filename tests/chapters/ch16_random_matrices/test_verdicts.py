@@ -343,3 +343,8 @@ def test_slopes_over_their_limits():
     assert conditioning_verdicts.lyapunov_slopes(depth(1.25)) == pytest.approx({16: 1.25, 64: 1.25})
     bent = changed(depth(), 0.0, "log_kappa", M=10)  # below twenty factors nothing is fitted
     assert conditioning_verdicts.lyapunov_slopes(bent) == pytest.approx({16: 1.0, 64: 1.0})
+
+
+def test_every_word_that_is_said(as_said, uneven):
+    made = uneven(tables() | {"deep": deep()})
+    as_said(quick=verdicts.quick(made, 1e-15, made["deep"]), full=verdicts.full(made))

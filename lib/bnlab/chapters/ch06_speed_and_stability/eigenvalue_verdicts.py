@@ -52,7 +52,7 @@ def _straddling(first_steps: pd.DataFrame) -> pd.DataFrame:
     sides["both"] = (sides["above"] > 0) & (sides["below"] > 0)
     wide = sides.pivot(index="seed", columns=["step", "learning_rate"], values="both")
     rates, seeds = sorted(first_steps["learning_rate"].unique()), sorted(first_steps["seed"].unique())
-    wide = wide.reindex(index=seeds, columns=pd.MultiIndex.from_product([[0, effects.FIFTH], rates]))
+    wide = wide.reindex(index=seeds, columns=pd.MultiIndex.from_product([[0, effects.FIFTH], rates])).astype(object)
     ended = first_steps[(first_steps["norm"] == "none") & first_steps["diverged"].astype(bool)]
     for seed, rate in set(zip(ended["seed"], ended["learning_rate"], strict=True)):
         if pd.isna(wide.loc[seed, (effects.FIFTH, rate)]):

@@ -53,13 +53,13 @@ def parts(
     width: int = 128,
     images: int = 16,
     seeds: int = 5,
+    trainings: int = 20,
     seed: int = 0,
-    device: str = "cpu",
 ) -> dict[str, Callable[[], pd.DataFrame]]:
     """Tables of chapter 11 on networks by name, each with the function that makes it; the defaults are the quick scale.
 
     Args:
-        dataset: 32 x 32 images, for LeNet.
+        dataset: 32 x 32 images, for LeNet; the arithmetic runs on its device, the draws are the same everywhere.
         exponents: k, the initial weights of both convolutions being multiplied by 2^k.
         shifts: those k at which the learning rate is varied, too.
         rate_exponents: j, the learning rate of the convolutions being ``learning_rate`` 2^j there.
@@ -69,24 +69,24 @@ def parts(
         depths: hidden layers of the networks whose Fisher information is taken.
         width: of those.
         images: how many images the Fisher information averages over, all of which make one batch.
-        seeds: how many seeds, from ``seed`` on.
+        seeds: how many seeds of these networks, from ``seed`` on.
+        trainings: how many seeds of the trained ones, from ``seed`` on.
         seed: of weights, order of batches and choice of images.
-        device: where the arithmetic runs; the draws are the same everywhere. `dataset` is to be there.
 
     Raises:
         ValueError: if a number of images or seeds is below 1, or two runs would be the same.
     """
-    if min(images, seeds) < 1:
-        raise ValueError(f"images {images} and seeds {seeds} must each be at least 1")
+    if min(images, seeds, trainings) < 1:
+        raise ValueError(f"images {images}, seeds {seeds} and trainings {trainings} must each be at least 1")
     for name, values in (("exponents", exponents), ("shifts", shifts), ("rate_exponents", rate_exponents)):
         if len(set(values)) < len(list(values)):
             raise ValueError(f"{name}: {list(values)!r} has a number twice")
-    every = range(seed, seed + seeds)
+    trained = range(seed, seed + trainings)
     shared = {"learning_rate": learning_rate, "steps": steps, "batch_size": batch_size}
     return {
-        "scales": partial(initial_scales, dataset, exponents, every, **shared),
-        "rates": partial(effective_rates, dataset, shifts, rate_exponents, every, **shared),
-        "fisher": partial(fisher, dataset, depths, width, images, every, device),
+        "scales": partial(initial_scales, dataset, exponents, trained, **shared),
+        "rates": partial(effective_rates, dataset, shifts, rate_exponents, trained, **shared),
+        "fisher": partial(fisher, dataset, depths, width, images, range(seed, seed + seeds)),
     }
 
 
@@ -173,9 +173,7 @@ def filter_directions(net: LeNet) -> list[torch.Tensor]:
     return [weight / weight.norm(dim=1, keepdim=True) for weight in weights]
 
 
-def fisher(
-    dataset: Dataset, depths: Sequence[int], width: int, images: int, seeds: Sequence[int], device: torch.device | str
-) -> pd.DataFrame:
+def fisher(dataset: Dataset, depths: Sequence[int], width: int, images: int, seeds: Sequence[int]) -> pd.DataFrame:
     """Spectrum of the Fisher information (one Gaussian output) of fully connected ReLU networks (He) at the start.
 
     F = J'J / n, whose eigenvalues other than 0 are those of the tangent kernel divided by n. ``largest``: its top
@@ -184,7 +182,7 @@ def fisher(
     rows = []
     for depth in depths:
         for seed in seeds:
-            x, _ = parity_task(dataset, images, seed, device)
+            x, _ = parity_task(dataset, images, seed)
             for arm, (norm, through, last) in KERNELS.items():
                 norms = (norm,) * depth + ("batch_prior" if last else "none",)
                 net = MLP(x[0].numel(), 1, depth=depth, width=width, norm=norms, generator=generator(seed, "weights"))

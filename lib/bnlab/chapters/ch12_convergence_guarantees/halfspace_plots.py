@@ -7,6 +7,7 @@ unless a docstring says otherwise) and returns a matplotlib Figure.
 import numpy as np
 import pandas as pd
 
+from bnlab.chapters.ch12_convergence_guarantees.separable import NORMALISED, ZERO
 from bnlab.figures.shapes import (
     aside,
     groups,
@@ -21,19 +22,21 @@ from bnlab.figures.style import COLOURS, GREY, line_styles
 
 
 def separable_loss(descent: pd.DataFrame):
-    """Plot the loss of plain descent on separable data against the step, beside two powers of t."""
+    """Plot loss and length of descent on separable data against the step, beside two powers of t."""
     figure, (left, right) = subplots(1, 2, height=4.2)
     lines(left, descent, "step", "loss", "data", each="seed", markevery=12)
     lines(right, descent, "step", "length", "data", each="seed", label=None, markevery=12)
     for data in groups(descent["data"]):
+        if data == NORMALISED:  # as fast as plain descent: the same reference line
+            continue
         run = descent[descent["data"] == data]
         last, end = run["loss"].iloc[-1], run["step"].iloc[-1]
-        exponent, words = (-1, "$t^{-1}$") if data == "positive margin" else (-1 / 3, "$t^{-1/3}$")
+        exponent, words = (-1 / 3, "$t^{-1/3}$") if data == ZERO else (-1, "$t^{-1}$")
         t = np.array([end / 100, end])
         left.plot(t, 2 * last * (t / end) ** exponent, color=GREY, ls=":", lw=1.2)
         place = {"xytext": (0, 5), "textcoords": "offset points", "color": GREY, "ha": "center"}
         left.annotate(words, (t[0], 2 * last * 100**-exponent), **place)
-    for axes, words in ((left, "logistic loss (nats)"), (right, "$\\Vert w\\Vert$")):
+    for axes, words in ((left, "logistic loss (nats)"), (right, "$\\Vert w\\Vert$, or $a$")):
         axes.set(xlabel="step $t$", ylabel=words, xscale="log", yscale="log")
     legend_below(figure, 2)
     return figure
@@ -68,7 +71,13 @@ def gradient_bounds(runs: pd.DataFrame, least: float = 1e-24):
         run = run[run["seed"] == run["seed"].min()]
         norm = run[column] ** (0.5 if column == "squared" else 1)
         label = f"{case},\n{'$S^{-1}$ norm' if column == 'squared' else 'Euclidean'}"
-        right.plot(run["step"], norm / run["printed"], label=label, markevery=max(1, len(run) // 8), **look)
+        right.plot(
+            run["step"],
+            norm / (run["printed"] + run["error"] ** 0.5),
+            label=label,
+            markevery=max(1, len(run) // 8),
+            **look,
+        )
     right.axhline(1, color=GREY, lw=1.2, ls="-")
     right.set(xlabel="step $T$", ylabel="norm / printed right side", yscale="log")
     legend_below(right)

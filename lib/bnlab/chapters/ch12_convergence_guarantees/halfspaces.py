@@ -1,8 +1,9 @@
-"""Learning halfspaces: plain descent on separable data, directions, GDNP and its bound, curvature, margins."""
+"""Learning halfspaces with overlapping classes: directions, GDNP with its bound and its mini-batches, curvature."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -11,59 +12,17 @@ from torch import Tensor
 
 from bnlab.randomness import generator
 from bnlab.tables import table
-from bnlab.theory import halfspaces, margins, rayleigh
+from bnlab.theory import gdnp, rayleigh
 from bnlab.theory.halfspaces import GaussianHalfspace, SampledHalfspace
 
 INTERVAL = (-16.0, 16.0)  # of the length, for the bisection
+MOST_DRAWN = 100  # mini-batches for one step: of 32 points around the minimum, one in 200 has no stationary length
 
 
 def _draws(seed: int, purpose: str):
     """A function that draws standard normal tensors from one stream."""
     stream = generator(seed, purpose)
     return lambda *shape: torch.randn(*shape, generator=stream, dtype=torch.float64)
-
-
-def separable(n: int, dimension: int, gap: float, seed: int) -> Tensor:
-    """Rows y_i x_i (n, d) of Gaussian points moved away from a random boundary, by ``gap`` each."""
-    normal = _draws(seed, "separable points")
-    x, w = normal(n, dimension), normal(dimension)
-    w = w / w.norm()
-    side = (x @ w).sign()
-    return side[:, None] * (x + gap * side[:, None] * w)
-
-
-def _smoothness(z: Tensor) -> Tensor:
-    """L = lambda_max(E zz') / 4 of the logistic loss, (...) for z (..., n, d)."""
-    return torch.linalg.eigvalsh(z.mT @ z / z.shape[-2])[..., -1] / 4
-
-
-def separable_descent(n: int, dimension: int, gap: float, steps: int, seeds: Sequence[int]) -> pd.DataFrame:
-    """Plain descent at the rate 1/L on the logistic loss: samples with a margin, and the population without one."""
-    z = torch.stack([separable(n, dimension, gap, seed) for seed in seeds])
-    at = torch.from_numpy(np.unique(np.geomspace(1, steps, 80).astype(int)))
-    run = margins.logistic_descent(z, 1 / _smoothness(z), steps, at)
-    rows = [
-        ("positive margin", seed, int(t), run.loss[k, s].item(), run.length[k, s].item())
-        for s, seed in enumerate(seeds) for k, t in enumerate(at)
-    ]  # fmt: skip
-    limit = margins.boundary_descent(4.0, steps, at)  # L = 1/4 for unit variance
-    records = zip(at.tolist(), limit.loss.tolist(), limit.length.tolist(), strict=True)
-    rows += [("margin zero", -1, *record) for record in records]  # seed -1: the population itself
-    return table(rows, {"data": "kind", "seed": "number", "step": "steps", "loss": "nats", "length": "1"})
-
-
-def decay_fits(descent: pd.DataFrame) -> pd.DataFrame:
-    """Over the last decade of steps: exponent of t, R^2 of a power law and of an exponential, growth of ||w||."""
-    rows = []
-    for (data, seed), run in descent.groupby(["data", "seed"], sort=False):
-        late = run[run["step"] >= run["step"].max() / 10]
-        t, loss = late["step"].to_numpy(float), np.log(late["loss"].to_numpy())
-        power = np.corrcoef(np.log(t), loss)[0, 1] ** 2
-        exponent = np.polyfit(np.log(t), loss, 1)[0]
-        growth = late["length"].iloc[-1] / late["length"].iloc[0]
-        rows.append((data, seed, exponent, power, np.corrcoef(t, loss)[0, 1] ** 2, growth))
-    units = {"data": "kind", "seed": "number", "exponent": "1", "power_law": "R^2", "exponential": "R^2"}
-    return table(rows, units | {"growth": "ratio of lengths"})
 
 
 def directions(dimension: int, samples: Sequence[int], seeds: Sequence[int]) -> pd.DataFrame:
@@ -130,7 +89,7 @@ def gdnp_run(f: GaussianHalfspace, start: Tensor, steps: int, bisections: int) -
 
     ``squared``: ||grad f||^2 in the S^(-1) norm; ``bound``: (1 - mu/L)^(2t) Phi^2 (rho - rho*) + ``error``, error =
     (sup phi'' (b - a) / 2^(bisections + 1))^2 of the length; ``printed``: the first summand alone, which the document
-    sets against the norm itself, ``euclidean`` or, free of units, the root of ``squared``.
+    sets, with an error term, against the norm itself, ``euclidean`` or, free of units, the root of ``squared``.
     """
     values = torch.linalg.eigvalsh(f.S)
     shrink, L = (1 - values[0] / values[-1]).item() ** 2, values[-1].item()
@@ -139,8 +98,8 @@ def gdnp_run(f: GaussianHalfspace, start: Tensor, steps: int, bisections: int) -
     least = minimum(f)
     w, rows = start / torch.sqrt(start @ f.S @ start), []
     for t in range(steps + 1):
-        after, g = halfspaces.gdnp_step(f, w, L, interval=INTERVAL, steps=bisections)
-        squared, printed = halfspaces.squared_gradient_norm(f, g * w), shrink**t * first
+        after, g = gdnp.gdnp_step(f, w, L, interval=INTERVAL, steps=bisections)
+        squared, printed = gdnp.squared_gradient_norm(f, g * w), shrink**t * first
         norm = f.gradient(g * w).norm().item()
         rows.append((t, squared, norm, (f.value(g * w) - least).item(), printed + error, error, printed))
         w = after
@@ -152,7 +111,7 @@ def minimum(f: GaussianHalfspace) -> Tensor:
     """The least value of f: along S^(-1)u, at the stationary length."""
     w = torch.linalg.solve(f.S, f.u)
     w = w / torch.sqrt(w @ f.S @ w)
-    return f.value(halfspaces.stationary_length(f, w, INTERVAL) * w)
+    return f.value(gdnp.stationary_length(f, w, INTERVAL) * w)
 
 
 def gdnp_runs(dimension: int, steps: int, seeds: Sequence[int], bisections: int = 40) -> pd.DataFrame:
@@ -191,17 +150,30 @@ def line_fits(runs: pd.DataFrame) -> pd.Series:
 
 
 def stochastic_gdnp(dimension: int, steps: int, batch: int, seeds: Sequence[int]) -> pd.DataFrame:
-    """GDNP with a fresh mini-batch's S, u and gradients at each step: the population's excess loss on the way."""
+    """GDNP with a fresh mini-batch's S, u and gradients at each step: the population's excess loss on the way.
+
+    A mini-batch that the present direction separates has no stationary length (`gdnp.stationary_length` refuses it): it
+    is passed over, and another is drawn.
+
+    Raises:
+        ValueError: a hundred mini-batches in a row have none.
+    """
     rows = []
     for seed in seeds:
         f, w = population(dimension, seed)
         normal, root = _draws(seed, "mini-batches"), torch.linalg.cholesky(f.covariance)
         L, least = torch.linalg.eigvalsh(f.S)[-1].item(), minimum(f)
         for t in range(steps + 1):
-            sample = SampledHalfspace(f.u + normal(batch, dimension) @ root.T)
-            unit = w / torch.sqrt(w @ sample.S @ w)
-            w, g = halfspaces.gdnp_step(sample, unit, L, interval=INTERVAL, steps=40)
-            rows.append((seed, batch, t, (f.value(g * unit) - least).item()))
+            for _ in range(MOST_DRAWN):
+                sample = SampledHalfspace(f.u + normal(batch, dimension) @ root.T)
+                unit = w / torch.sqrt(w @ sample.S @ w)
+                with suppress(ValueError):
+                    moved, g = gdnp.gdnp_step(sample, unit, L, interval=INTERVAL, steps=40)
+                    rows.append((seed, batch, t, (f.value(g * unit) - least).item()))
+                    w = moved
+                    break
+            else:
+                raise ValueError(f"batch: {MOST_DRAWN} mini-batches of {batch} in a row have no stationary length")
     return table(rows, {"seed": "number", "batch": "points", "step": "steps", "excess": "nats"})
 
 
@@ -211,30 +183,9 @@ def curvatures(dimension: int, points: int, seed: int) -> pd.DataFrame:
     normal, rows = _draws(seed, "random points"), []
     for number in range(points):
         w = normal(dimension)
-        H = halfspaces.normalised_hessian(f, w, halfspaces.stationary_length(f, w, INTERVAL))
+        H = gdnp.normalised_hessian(f, w, gdnp.stationary_length(f, w, INTERVAL))
         values = torch.linalg.eigvalsh(H)
         along = (w @ H @ w / (w @ w) / values.abs().max()).item()
         rows.append((number, along, values[0].item(), values[-1].item()))
     units = {"point": "number", "along_w": "share of the largest modulus", "smallest": "nats", "largest": "nats"}
     return table(rows, units)
-
-
-def margin_growth(spreads: Sequence[float], n: int, dimension: int, gap: float, steps: int, seeds: Sequence[int]):
-    """Margin after some steps at the rate 1/L, as a share of the largest in the same coordinates.
-
-    Feature k of separable data is multiplied by spread^(k / (d - 1)), so that ``spread`` is the ratio of the largest
-    to the smallest standard deviation; "scaled" features are divided by their standard deviations (not centred, which
-    would move the boundary).
-    """
-    rows = []
-    for spread in spreads:
-        scales = torch.logspace(0, float(np.log10(spread)), dimension, dtype=torch.float64)
-        raw = torch.stack([separable(n, dimension, gap, seed) * scales for seed in seeds])
-        scaled = raw / raw.std(1, keepdim=True, unbiased=False)
-        for features, z in (("raw", raw), ("scaled", scaled)):
-            run = margins.logistic_descent(z, 1 / _smoothness(z), steps, torch.tensor([steps]))
-            for s, seed in enumerate(seeds):
-                largest = margins.largest_margin(z[s]).margin
-                rows.append((spread, features, seed, run.margin[0, s].item() / largest))
-    units = {"spread": "ratio of standard deviations", "features": "kind", "seed": "number"}
-    return table(rows, units | {"share": "of the largest margin"})

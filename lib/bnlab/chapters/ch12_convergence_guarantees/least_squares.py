@@ -1,4 +1,4 @@
-"""Least squares by descent: contraction, feature scaling, the effective Hessian, learning rates, the Rayleigh bound."""
+"""Least squares by descent: contraction, feature scaling, the effective Hessian, learning rates."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import scipy.optimize
 import torch
 from torch import Tensor
 
 from bnlab.randomness import generator
 from bnlab.tables import table
-from bnlab.theory import convergence, modes, rayleigh, stability
-from bnlab.theory.convergence import LeastSquares
+from bnlab.theory import convergence, modes, stability
+from bnlab.theory.least_squares import LeastSquares, least_squares, standardise, steps_to
 
 SAMPLES = 200  # rows of a design: enough that H is well determined, few enough that it is not the identity
 BEFORE, AFTER = "features standardised", "output normalised"  # where the normalisation stands: before or after w
 PLAIN = "plain"
 
 
-def _normal(*shape: int, seed: int, purpose: str) -> Tensor:
+def normal(*shape: int, seed: int, purpose: str) -> Tensor:
+    """Draw standard normal numbers, float64, from the stream of a seed and a purpose."""
     return torch.randn(*shape, generator=generator(seed, purpose), dtype=torch.float64)
 
 
@@ -34,9 +34,9 @@ def design(dimension: int, scales: Tensor, seed: int) -> tuple[Tensor, Tensor]:
 
     The weights of the target weigh all features alike once they have unit variance.
     """
-    z = _normal(SAMPLES, dimension, seed=seed, purpose="design")
-    weights = _normal(dimension, seed=seed, purpose="true weights")
-    return z * scales, z @ weights + 0.1 * _normal(SAMPLES, seed=seed, purpose="noise of the targets")
+    z = normal(SAMPLES, dimension, seed=seed, purpose="design")
+    weights = normal(dimension, seed=seed, purpose="true weights")
+    return z * scales, z @ weights + 0.1 * normal(SAMPLES, seed=seed, purpose="noise of the targets")
 
 
 def contraction(dimension: int, seeds: Sequence[int], steps: int = 20) -> pd.DataFrame:
@@ -47,7 +47,7 @@ def contraction(dimension: int, seeds: Sequence[int], steps: int = 20) -> pd.Dat
     """
     rows = []
     for seed in seeds:
-        problem = convergence.least_squares(*design(dimension, feature_scales(dimension), seed))
+        problem = least_squares(*design(dimension, feature_scales(dimension), seed))
         found = modes.natural_modes(problem.H)
         spectrum = modes.effective_eigenvalues(found.eigenvalues)
         kappa = spectrum.condition_number
@@ -58,7 +58,7 @@ def contraction(dimension: int, seeds: Sequence[int], steps: int = 20) -> pd.Dat
             ("2.02 / lambda_max", 2.02 / spectrum.largest, 1.02, -1),
         ):
             ratios = []
-            for start in (found.eigenvectors[:, mode], _normal(100, dimension, seed=seed, purpose="starts")):
+            for start in (found.eigenvectors[:, mode], normal(100, dimension, seed=seed, purpose="starts")):
                 rates = torch.full(start.shape[:-1], rate, dtype=torch.float64)
                 run = convergence.descend(problem, rates, steps, problem.solution + start)
                 lengths = (run.weights - problem.solution).norm(dim=-1)
@@ -78,12 +78,12 @@ def feature_scaling(bases: Sequence[float], dimension: int, tolerance: float, se
     for base in bases:
         for seed in seeds:
             X, y = design(dimension, base ** torch.arange(dimension, dtype=torch.float64), seed)
-            for features, columns in (("raw", X - X.mean(0)), ("standardised", convergence.standardise(X)[0])):
-                problem = convergence.least_squares(columns, y - y.mean())
+            for features, columns in (("raw", X - X.mean(0)), ("standardised", standardise(X)[0])):
+                problem = least_squares(columns, y - y.mean())
                 found = modes.natural_modes(problem.H)
                 spectrum = modes.effective_eigenvalues(found.eigenvalues)
                 start = modes.project(found, -problem.solution)
-                epochs = convergence.steps_to(found.eigenvalues, start, 1 / spectrum.largest, tolerance)
+                epochs = steps_to(found.eigenvalues, start, 1 / spectrum.largest, tolerance)
                 rows.append((base, seed, features, spectrum.condition_number, epochs))
     units = {"base": "ratio of neighbouring scales", "seed": "number", "features": "kind", "kappa": "1"}
     return table(rows, units | {"epochs": "passes"})
@@ -133,9 +133,9 @@ def rate_sweep(
     units of the first; ``times_bound``: the (effective) rate at the end over 2 / lambda_max, of H or of H*.
     """
     designs = [design(dimension, feature_scales(dimension), seed) for seed in seeds]
-    raw = _stack([convergence.least_squares(X - X.mean(0), y - y.mean()) for X, y in designs])
-    standard = _stack([convergence.least_squares(convergence.standardise(X)[0], y - y.mean()) for X, y in designs])
-    starts = torch.stack([_normal(dimension, seed=seed, purpose="start") for seed in seeds])
+    raw = _stack([least_squares(X - X.mean(0), y - y.mean()) for X, y in designs])
+    standard = _stack([least_squares(standardise(X)[0], y - y.mean()) for X, y in designs])
+    starts = torch.stack([normal(dimension, seed=seed, purpose="start") for seed in seeds])
     starts = (starts / starts.norm(dim=-1, keepdim=True)).unsqueeze(1)  # (S, 1, d), of length 1
     tried = torch.tensor(rates, dtype=torch.float64).expand(len(seeds), -1)  # (S, R)
     runs = {
@@ -168,79 +168,3 @@ def usable_decades(sweep: pd.DataFrame, within: float = 10.0) -> pd.DataFrame:
         decades = np.log10(usable["rate"].max() / usable["rate"].min()) if len(usable) else 0.0
         rows.append((method, seed, best, decades))
     return table(rows, {"method": "name", "seed": "number", "best": "steps", "decades": "factors of ten"})
-
-
-def normalised_traces(dimension: int, rates: Sequence[float], steps: int, seed: int) -> pd.DataFrame:
-    """Length and effective rate on the way, at some learning rates; ``times_bound`` in units of 2 / lambda_max(H*)."""
-    X, y = design(dimension, feature_scales(dimension), seed)
-    problem = convergence.least_squares(X - X.mean(0), y - y.mean())
-    start = _normal(dimension, seed=seed, purpose="start")
-    tried = torch.tensor(rates, dtype=torch.float64)
-    run = convergence.normalised_descend(problem, tried, steps, start / start.norm())
-    bound = 2 / torch.linalg.eigvalsh(convergence.effective_hessian(problem.H, problem.solution))[-1]
-    keep = np.unique(np.geomspace(1, steps, 60).astype(int))
-    rows = [
-        (rate, int(t), (run.excess[t, r] / run.excess[0, r]).item(), run.weights[t, r].norm().item(),
-         (run.rates[t, r] / bound).item())
-        for r, rate in enumerate(rates) for t in keep
-    ]  # fmt: skip
-    units = {"rate": "1", "step": "steps", "excess": "share of the first loss", "length": "norm of w"}
-    return table(rows, units | {"times_bound": "2 / lambda_max(H*)"})
-
-
-def rayleigh_runs(dimension: int, problems: int, steps: int, seed: int) -> pd.DataFrame:
-    """Gap of the Rayleigh quotient over its bound (1 - mu/L)^(2t) gap(0), the worst over random problems, by step.
-
-    ``step_length`` 1 is the paper's step; one four times as long is outside the theorem.
-    """
-    worst = {length: np.zeros(steps + 1) for length in (1, 4)}
-    draws = generator(seed, "random problems")
-    for _ in range(problems):
-        S, u, w = _rayleigh_problem(dimension, draws)
-        mu, L = (torch.linalg.eigvalsh(S)[k].item() for k in (0, -1))
-        bound = (1 - mu / L) ** (2 * torch.arange(steps + 1, dtype=torch.float64))
-        for length in worst:
-            gaps = rayleigh.rayleigh_gap(rayleigh.rayleigh_descend(S, u, w, steps, L / length), S, u)
-            worst[length] = np.maximum(worst[length], (gaps / (bound * gaps[0])).numpy())
-    rows = [(length, step, ratio) for length, ratios in worst.items() for step, ratio in enumerate(ratios)]
-    return table(rows, {"step_length": "times the paper's", "step": "steps", "worst_ratio": "gap / bound"})
-
-
-def _rayleigh_problem(dimension: int, draws: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """S (d, d), u and a start (d,)."""
-    A = torch.randn(2 * dimension, dimension, generator=draws, dtype=torch.float64)
-    u, w = torch.randn(2, dimension, generator=draws, dtype=torch.float64)
-    return A.T @ A / (2 * dimension), u, w
-
-
-def rayleigh_curves(dimension: int, steps: int, seed: int) -> pd.DataFrame:
-    """One problem by steps: gap of the Rayleigh quotient, excess of plain descent at 1/L, and the bound of both.
-
-    ``start``: random, or chosen by an optimiser for the largest gap / bound after ten steps.
-    """
-    S, u, w = _rayleigh_problem(dimension, generator(seed, "one problem"))
-    values = torch.linalg.eigvalsh(S)
-    bound = (1 - values[0] / values[-1]) ** (2 * torch.arange(steps + 1, dtype=torch.float64))
-    problem = LeastSquares(S, u, torch.tensor(1.0), torch.linalg.solve(S, u))
-    rows = []
-    for start, w0 in (("random", w), ("hardest", hardest_start(S, u, w))):
-        gaps = rayleigh.rayleigh_gap(rayleigh.rayleigh_descend(S, u, w0, steps), S, u)
-        scaled = w0 * (u @ w0) / (w0 @ S @ w0)  # the same direction at its best length, so that both start alike
-        plain = convergence.descend(problem, 1 / values[-1], steps, scaled).excess
-        for name, series in (("Rayleigh quotient", gaps), ("plain descent", plain), ("bound", bound * gaps[0])):
-            rows += [(start, name, step, (series[step] / series[0]).item()) for step in range(steps + 1)]
-    return table(rows, {"start": "kind", "series": "name", "step": "steps", "gap": "share of the first gap"})
-
-
-def hardest_start(S: Tensor, u: Tensor, w: Tensor, steps: int = 10) -> Tensor:
-    """Start from which the gap after some steps is largest beside its bound, by Nelder and Mead's search from w."""
-    values = torch.linalg.eigvalsh(S)
-    bound = (1 - values[0] / values[-1]).item() ** (2 * steps)
-
-    def negative_ratio(x: np.ndarray) -> float:
-        path = rayleigh.rayleigh_descend(S, u, torch.from_numpy(x), steps)
-        first, *_, last = rayleigh.rayleigh_gap(path, S, u)
-        return -(last / first).item() / bound
-
-    options = {"maxiter": 300, "xatol": 1e-6, "fatol": 1e-9}
-    return torch.from_numpy(scipy.optimize.minimize(negative_ratio, w.numpy(), method="Nelder-Mead", options=options).x)

@@ -24,12 +24,11 @@ def parts(
     images: int = 32,
     seeds: int = 5,
     seed: int = 0,
-    device: str = "cpu",
 ) -> dict[str, Callable[[], pd.DataFrame]]:
     """Tables of chapter 12 on networks by name, each with the function that makes it; the defaults are the quick scale.
 
     Args:
-        dataset: its training images, stratified by class, are the kernel's.
+        dataset: its training images, stratified by class, are the kernel's; the arithmetic runs on its device.
         widths: of the networks that are trained.
         kernel_steps: gradient steps of that training.
         depths: hidden layers of the networks looked at before training.
@@ -37,7 +36,6 @@ def parts(
         images: how many images, all of which make one batch.
         seeds: how many seeds, from ``seed`` on.
         seed: of images and weights.
-        device: where the arithmetic runs; the draws are the same everywhere.
 
     Raises:
         ValueError: if a number of images, steps or seeds is below 1.
@@ -46,14 +44,12 @@ def parts(
         raise ValueError(f"images {images}, kernel_steps {kernel_steps} and seeds {seeds} must each be at least 1")
     every = range(seed, seed + seeds)
     return {
-        "widths": partial(width_runs, dataset, widths, images, kernel_steps, every, device),
-        "spectra": partial(spectra, dataset, depths, width, images, every, device),
+        "widths": partial(width_runs, dataset, widths, images, kernel_steps, every),
+        "spectra": partial(spectra, dataset, depths, width, images, every),
     }
 
 
-def width_runs(
-    dataset: Dataset, widths: Sequence[int], images: int, steps: int, seeds: Sequence[int], device: torch.device | str
-) -> pd.DataFrame:
+def width_runs(dataset: Dataset, widths: Sequence[int], images: int, steps: int, seeds: Sequence[int]) -> pd.DataFrame:
     """Train networks of two hidden layers (NTK parameterisation, one output) on parity, and look at kernels after it.
 
     Full-batch descent on 1/2 ||f - d||^2 at 1 / lambda_max(K_0). ``kernel_change``: ||K_T - K_0|| / ||K_0||, Frobenius;
@@ -63,7 +59,7 @@ def width_runs(
     rows = []
     for width in widths:
         for seed in seeds:
-            x, d = parity_task(dataset, images, seed, device)
+            x, d = parity_task(dataset, images, seed)
             net = MLP(x[0].numel(), 1, depth=2, width=width, initialisation="ntk", generator=generator(seed, "weights"))
             net = net.to(x)
             before = empirical_ntk(net, x)
@@ -83,9 +79,7 @@ def width_runs(
     return table(rows, units | {"loss_left": "of the first loss"})
 
 
-def spectra(
-    dataset: Dataset, depths: Sequence[int], width: int, images: int, seeds: Sequence[int], device: torch.device | str
-) -> pd.DataFrame:
+def spectra(dataset: Dataset, depths: Sequence[int], width: int, images: int, seeds: Sequence[int]) -> pd.DataFrame:
     """Tangent kernels at initialisation (He, ReLU, one output), with and without BN before every nonlinearity.
 
     ``top_share``: lambda_max / trace; ``correlation``: mean of |K_ij| / sqrt(K_ii K_jj) off the diagonal;
@@ -94,7 +88,7 @@ def spectra(
     rows = []
     for depth in depths:
         for seed in seeds:
-            x, _ = parity_task(dataset, images, seed, device)
+            x, _ = parity_task(dataset, images, seed)
             for norm, through in (("none", True), ("batch", True), ("batch", False)):
                 net = MLP(x[0].numel(), 1, depth=depth, width=width, norm=norm, generator=generator(seed, "weights"))
                 kernel = empirical_ntk(net.to(x), x, through)

@@ -84,7 +84,7 @@ def edges(rate: pd.DataFrame, largest: pd.DataFrame):
         guide = rows["mean"].iloc[0] * (rows["N"] / rows["N"].iloc[0]) ** (-2 / 3)
         left.plot(rows["N"], guide, color="#666666", lw=0.8, ls="-", zorder=0)
     left.set(xscale="log", yscale="log", xlabel="matrix side $N$", ylabel="$1 - s_{\\max}^2$ / edge (1)")
-    left.legend()
+    plain_ticks(left.xaxis, groups(rate["N"]))
     measured = largest.assign(line="measured (median, quartiles)")
     lines_with_quartiles(right, measured, "M", "largest", "line", spread="bars", linestyle="none")
     theory = largest.groupby("M")["root_of_edge"].first()
@@ -92,7 +92,10 @@ def edges(rate: pd.DataFrame, largest: pd.DataFrame):
     right.plot(theory.index, theory.iloc[0] * theory.index / theory.index[0], color="#666666", lw=1, ls=":",
                label="as printed: proportional to M")  # fmt: skip
     right.set(xscale="log", yscale="log", xlabel="factors $M$", ylabel="largest singular value")
-    right.legend()
+    plain_ticks(right.xaxis, groups(largest["M"]))
+    for ax in (left, right):
+        plain_ticks(ax.yaxis)
+        legend_below(ax)
     return figure
 
 
@@ -130,6 +133,7 @@ def gradient_descent(descent: pd.DataFrame, rates: pd.DataFrame):
     right.set(ylabel="largest stable learning rate")
     for ax in (left, right):
         ax.set(xlabel="condition number of $A$ (1)", xscale="log", yscale="log")
+        plain_ticks(ax.xaxis, groups(descent["kappa"]))
         legend_below(ax)
     return figure
 

@@ -1,0 +1,56 @@
+"""What decides a draw of a chapter besides its seed: its cells, its parameters, and the library's code behind them.
+
+``bnlab reseed`` keeps these facts beside the draws, so that a page can tell whether they are still those of today.
+"""
+
+import ast
+import hashlib
+from collections.abc import Mapping
+from importlib.util import find_spec
+
+from bnlab.claims import book
+from bnlab.records import keys
+
+SHOWN = ("bnlab.figures", "bnlab.commands", "bnlab.claims.pages")
+
+
+def facts(chapter: book.Chapter) -> dict[str, object]:
+    """Say what decides a draw: parameters but the seed, a hash of the code cells, and sources of the library.
+
+    Raises:
+        KeyingError: a module that the chapter imports has no source that can be read.
+    """
+    notebook = book.read_notebook(chapter.path)
+    code = "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code")
+    return {
+        "parameters": {p.name: p.default for p in chapter.parameters if p.name != "seed"},
+        "code": hashlib.sha256(code.encode()).hexdigest(),
+        "sources": keys.sources(*deciding(code)),
+    }
+
+
+def changed(kept: Mapping, chapter: book.Chapter) -> list[str]:
+    """List what is no longer as it was when the draws were made: parts of the chapter, and modules of the library."""
+    now = facts(chapter)
+    parts = [f"chapter {chapter.number}'s {part}" for name, part in (("parameters", "parameters"), ("code", "cells"))
+             if kept.get(name) != now[name]]  # fmt: skip
+    return parts + keys.differing(kept.get("sources", {}), now["sources"])
+
+
+def deciding(code: str) -> list[str]:
+    """List the library's modules that a chapter's code imports, but for those that only draw, display, or check."""
+    found = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    modules = sorted(n for n in found if n.startswith("bnlab.") and not n.startswith(SHOWN) and _is_module(n))
+    return [name for name in modules if not any(n.startswith("bnlab.figures") for n in keys.sources(name))]
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # a name inside a module
+        return False

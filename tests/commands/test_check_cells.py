@@ -1,0 +1,48 @@
+"""What was once refused in the middle of a chapter, or failed there, is refused by its check cell, before any work."""
+
+import fuzzing
+import pytest
+from book_files import ROOT
+
+from bnlab.claims import book
+from bnlab.commands import run as rerun
+from bnlab.commands.parameters import ParameterError
+
+CHAPTERS = {chapter.number: chapter for chapter in book.chapters(ROOT)}
+
+
+@pytest.fixture(scope="module")
+def folders():
+    with fuzzing.pictures() as names:
+        yield dict(zip(("two", "few", "ten"), names, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("number", "given", "words"),
+    [
+        ("01", {"epsilon": "1e299"}, "epsilon = '1e299' cannot be used (above 1)"),
+        ("01", {"batch_sizes": "[2, 4, 1000]"}, "batch_sizes = [2, 4, 1000] cannot be used: it must be of at least 2"),
+        ("02", {"gap_batch_size": "5"}, "gap_batch_size = 5 cannot be used: it must be a multiple of 4"),
+        ("02", {"stage_rates": "[0.3, 1e6]"}, "stage_rates = '[0.3, 1e6]' cannot be used (above 1)"),
+        ("04", {"images": "60000"}, "images = 60000 cannot be used: it must be at most 1438"),
+        ("05", {"batch_size": "4096"}, "batch_size = 4096 cannot be used: it must be at most 1438"),
+        ("05", {"learning_rates": "[1e299]"}, "learning_rates = '[1e299]' cannot be used (above 1000000.0)"),
+        ("05", {"response_rate": "1e299"}, "response_rate = '1e299' cannot be used (above 1000000.0)"),
+        ("06", {"learning_rates": "[5,5]"}, "learning_rates = '[5,5]' cannot be used (5.0 is there twice)"),
+        ("07", {"methods": "[none, none]"}, "methods = '[none, none]' cannot be used (2 entries)"),
+        ("11", {"units": "2"}, "units = '2' cannot be used (below 4)"),
+        ("16", {"kappas": "[2,2,2]"}, "kappas = '[2,2,2]' cannot be used (2.0 is there twice)"),
+    ],
+)
+def test_refused_before_any_work(number, given, words):
+    with pytest.raises(ParameterError) as refusal:
+        rerun.check(CHAPTERS[number], given)
+    assert str(refusal.value).startswith(words)
+    assert "\n" not in str(refusal.value)
+
+
+def test_chapter_04_needs_pictures_that_vary(folders):
+    given = {"images": "10", "kernel_size": "2"}
+    assert rerun.check(CHAPTERS["04"], given | {"dataset": folders["ten"]})
+    with pytest.raises(ParameterError, match="it must be of pictures whose patches vary in three directions"):
+        rerun.check(CHAPTERS["04"], given | {"dataset": folders["few"]})
