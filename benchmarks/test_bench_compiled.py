@@ -16,7 +16,7 @@ from bnlab.training.compiled.train import train_compiled
 from bnlab.training.train import Job, evaluate, train_job
 
 pytest.importorskip("numba", reason="numba is not installed")
-STEPS = 20
+STEPS = 60
 NETWORKS = ["none", "batch", "amplify", "suppress", "rms", "batch_prior", "nlms_l2", "nlms_l2 with noise"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bnlab.training.compiled.jit import compiled
-from bnlab.training.compiled.normalisation import backward, constants
+from bnlab.training.compiled.normalisation import backward, constants, without_statistics
 
 QUARTER = np.float32(0.25)
 ZERO = np.float32(0)
@@ -38,7 +38,7 @@ def activate_backward(norm, y, errors, bias_gradient, batch):
     count = y.shape[1] * y.shape[2] * batch
     for c in range(y.shape[0]):
         centre, scale, shift = constants(norm, c)
-        first, second = 0.0, 0.0
+        first, second, plain = 0.0, 0.0, without_statistics(norm, c)
         for i in range(y.shape[1]):
             for j in range(y.shape[2]):
                 s, t = ZERO, ZERO
@@ -47,9 +47,15 @@ def activate_backward(norm, y, errors, bias_gradient, batch):
                     d = QUARTER * errors[c, i // 2, j // 2, b] if scale * near + shift > ZERO else ZERO
                     s += d
                     t += d * near
+                    if plain:
+                        y[c, i, j, b] = scale * d
+                for b in range(batch, y.shape[3]):
+                    y[c, i, j, b] = ZERO
                 first += s
                 second += t
         slope, rest, bias_gradient[c] = backward(norm, c, first, second, count)
+        if plain:
+            continue
         slope, rest = np.float32(slope), np.float32(rest)
         for i in range(y.shape[1]):
             for j in range(y.shape[2]):
@@ -57,5 +63,3 @@ def activate_backward(norm, y, errors, bias_gradient, batch):
                     near = y[c, i, j, b] - centre
                     d = QUARTER * errors[c, i // 2, j // 2, b] if scale * near + shift > ZERO else ZERO
                     y[c, i, j, b] = scale * d + slope * near + rest
-                for b in range(batch, y.shape[3]):
-                    y[c, i, j, b] = ZERO

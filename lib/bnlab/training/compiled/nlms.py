@@ -47,9 +47,12 @@ def add_noise(nlms, errors, drawn, batch):
     size = np.float32(nlms.noise * np.sqrt(squares / (count - 1)))
     for o in range(errors.shape[0]):
         for i in range(errors.shape[1]):
+            for b in range(batch):  # a row of one image is contiguous in drawn, the tile that it goes to is small
+                for j in range(errors.shape[2]):
+                    nlms.errors[o, i, j, b] = size * drawn[b, o, i, j]
             for j in range(errors.shape[2]):
                 for b in range(batch):
-                    nlms.errors[o, i, j, b] = errors[o, i, j, b] + size * drawn[b, o, i, j]
+                    nlms.errors[o, i, j, b] += errors[o, i, j, b]
 
 
 @compiled

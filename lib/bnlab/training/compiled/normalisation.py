@@ -155,16 +155,20 @@ def backward(norm, c, first, second, count):
     """
     statistics = norm.statistics
     scale, inverse = statistics[SCALE, c], statistics[INVERSE, c]
-    if norm.kind == NONE or norm.kind == GAIN:
-        return 0.0, 0.0, scale * first
-    if norm.kind == THRESHOLD and not norm.mask[c]:
-        norm.weight_grad[c], norm.bias_grad[c] = 0, 0
+    if without_statistics(norm, c):
+        norm.weight_grad[c], norm.bias_grad[c] = 0, 0  # a channel that is not normalised; else a stand-in's
         return 0.0, 0.0, scale * first
     norm.weight_grad[c], norm.bias_grad[c] = second * inverse, first
     slope = -scale * second * inverse**2 / count
     if norm.kind == RMS:
         return slope, 0.0, scale * first + slope * statistics[MEAN, c] * count
     return slope, -scale * first / count, 0.0
+
+
+@compiled
+def without_statistics(norm, c):
+    """Whether a channel is only scaled, so that the gradient of x is scale d."""
+    return norm.kind == NONE or norm.kind == GAIN or (norm.kind == THRESHOLD and not norm.mask[c])
 
 
 @compiled

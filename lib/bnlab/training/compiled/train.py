@@ -12,7 +12,7 @@ import torch
 from bnlab.datasets import Dataset
 from bnlab.layers.nlms import NlmsConv2d
 from bnlab.training.compiled.network import Arrays, unsupported
-from bnlab.training.compiled.step import BACKWARD, DESCEND, FORWARD, advance
+from bnlab.training.compiled.step import BACKWARD, DESCEND, FORWARD, Network, advance
 from bnlab.training.train import DIVERGED, Job, TrainingRun, check_length, check_rates, measure, parameter_rates
 
 NO_NOISE = np.zeros((0, 0, 0, 0), np.float32)
@@ -70,6 +70,7 @@ class _Run:
         self.job, self.arrays, self.wanted = job, arrays, wanted
         self.rows, self.done, self.diverged = [], 0, False
         layers = (job.model.conv1, job.model.conv2)
+        self.network = None  # the arrays, until somebody else may have replaced a tensor
         self.noisy = [layer if isinstance(layer, NlmsConv2d) and layer.noise > 0 else None for layer in layers]
 
     def go(self, order: np.ndarray) -> None:
@@ -86,16 +87,22 @@ class _Run:
 
     def _note(self, step: int, loss: float) -> None:
         self.rows.append({"step": step, "loss": loss, **measure(self.job.model, self.job.measurements)})
+        self.network = None
+
+    def _bound(self) -> Network:
+        if self.network is None:
+            self.network = self.arrays.bound()
+        return self.network
 
     def _many(self, order: np.ndarray) -> tuple[float, int]:
         losses = np.zeros(len(order))
         phases = FORWARD | BACKWARD | DESCEND
-        taken = advance(self.arrays.bound(), order, phases, (NO_NOISE, NO_NOISE), losses, DIVERGED)
+        taken = advance(self._bound(), order, phases, (NO_NOISE, NO_NOISE), losses, DIVERGED)
         self.arrays.count(taken)
         return float(losses[taken - 1]), taken
 
     def _one(self, order: np.ndarray) -> tuple[float, int]:
-        losses, network, quiet = np.zeros(1), self.arrays.bound(), (NO_NOISE, NO_NOISE)
+        losses, network, quiet = np.zeros(1), self._bound(), (NO_NOISE, NO_NOISE)
         advance(network, order, FORWARD, quiet, losses, DIVERGED)
         self.arrays.count(1)
         if self.done == 0 and 0 in self.wanted:
@@ -105,7 +112,8 @@ class _Run:
             advance(network, order, BACKWARD, self._noises(order.shape[1]), losses, DIVERGED)
             if self.job.adjust is not None:
                 self.job.adjust(self.job.model, self.done + 1)
-                network = self.arrays.bound()
+                self.network = None
+                network = self._bound()
             advance(network, order, DESCEND, quiet, losses, DIVERGED)
         return float(losses[0]), 1
 
