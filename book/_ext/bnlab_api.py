@@ -2,8 +2,8 @@
 
 ``.. bnlab-floor:: theory`` documents every module of that folder; without a name, the modules that stand on no floor.
 Docstrings are written for those who read the source. So here a single backtick is code, and a link where it names
-something documented; a bar is an absolute value, or part of a table; and a star is one, unless it stresses a word or begins an item of a
-list.
+something documented; a bar is an absolute value, or part of a table; and a star is one, unless it stresses a word or
+begins an item of a list.
 """
 
 import inspect
