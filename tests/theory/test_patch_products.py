@@ -64,7 +64,7 @@ def test_the_autocorrelation_follows():
         ((3, 224, 224), (7, 2, 3), products.by_patches),
         ((8, 9, 9), (3, 3), products.by_patches),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_the_way_is_chosen_by_its_cost(shape, arguments, way):
     assert products._cheapest(torch.Size(shape), geometry(*arguments)) is way
