@@ -109,12 +109,12 @@ class _Run:
             self._note(0, float(losses[0]))
         if losses[0] <= DIVERGED:
             # What the measurements replaced, a mask say, is not what the forward pass computed with.
-            advance(network, order, BACKWARD, self._noises(order.shape[1]), losses, DIVERGED)
-            if self.job.adjust is not None:
-                self.job.adjust(self.job.model, self.done + 1)
+            noises, adjust = self._noises(order.shape[1]), self.job.adjust
+            advance(network, order, BACKWARD | (DESCEND if adjust is None else 0), noises, losses, DIVERGED)
+            if adjust is not None:
+                adjust(self.job.model, self.done + 1)
                 self.network = None
-                network = self._bound()
-            advance(network, order, DESCEND, quiet, losses, DIVERGED)
+                advance(self._bound(), order, DESCEND, quiet, losses, DIVERGED)
         return float(losses[0]), 1
 
     def _noises(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
