@@ -32,6 +32,7 @@ from bnlab.theory import (
     matrix_products,
     minimum_disturbance,
     modes,
+    patch_products,
     patches,
     random_matrices,
     spectra,
@@ -263,6 +264,9 @@ CALLS = {
     "theory.patches.fold_output": Call(lambda y: patches.fold_output(y, (2, 3)), {"y": numbers(4, 6)}),
     "theory.patches.full_slide_fraction": Call(
         patches.full_slide_fraction, {"size": 9, "kernel_size": 3, "padding": 1}
+    ),
+    "theory.patch_products.patch_products": Call(
+        lambda x: patch_products.patch_products(x, patches.geometry(3, 2, 1)), {"x": MAPS}
     ),
     "theory.random_matrices.fuss_catalan_density": Call(
         random_matrices.fuss_catalan_density, {"x": SPECTRUM, "M": 2, "scale": 1.5}

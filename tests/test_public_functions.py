@@ -28,6 +28,7 @@ SPLIT = tuple(
 # Nothing that one hands a tensor or a number to: results, names, checks, and networks and data sets (tested by name).
 NO_NUMBERS = {
     *("theory.batch_noise.NoiseMoments", "theory.channel_scaling.BestGains", "theory.modes.NaturalModes"),
+    *(f"theory.patch_products.{way}" for way in ("Run", "by_patches", "by_pixels", "by_rows")),
     *("theory.modes.EffectiveEigenvalues", "theory.patches.Geometry", "layers.batchnorm.BatchStatistics"),
     *("layers.batchnorm_backward.Gradients", "layers.batchnorm_backward.PrintedGradients", "layers.inference.Affine"),
     *("layers.population.Population", "measures.gradients.LayerSignals", "models.norms.Norm"),

@@ -202,7 +202,7 @@ def test_a_change_that_is_explained_is_no_other_recording(house, tmp_path, monke
     CALLS.clear()
     another_library(monkeypatch, "b" * 64)
     change = f"bnlab.chapters.fake {'a' * 12} -> bnlab.chapters.fake {'b' * 12}"
-    (tmp_path / "changes.yml").write_text(f"- why: moved\n  checked: bit for bit\n  changes: ['{change}']\n")
+    (tmp_path / "changes.yml").write_text(f"- why: moved\n  checked: bit for bit\n  changes: {{'90': '{change}'}}\n")
     recording.record("90", {}, folder=tmp_path)
     assert CALLS == []
     assert "already recorded" in capsys.readouterr().out

@@ -16,15 +16,17 @@ def change(*pairs: str) -> str:
 @pytest.fixture
 def listed(tmp_path):
     def write(*changes):
-        rows = "".join(f"    - {text}\n" for text in changes)
-        (tmp_path / "changes.yml").write_text(f"- why: moved\n  checked: again\n  changes:\n{rows}")
-        return read_changes(tmp_path)
+        rows = "".join(
+            f"- why: moved\n  checked: again\n  changes: {{'90': {text}, '91': a {'0' * 12} -> }}\n" for text in changes
+        )
+        (tmp_path / "changes.yml").write_text(rows)
+        return read_changes(tmp_path, "90")
 
     return write
 
 
 def test_the_same_map_needs_no_explanation(tmp_path):
-    assert read_changes(tmp_path) == []
+    assert read_changes(tmp_path, "90") == []
     assert explained({"m": H["a"]}, {"m": H["a"]}, []) == []
     assert explained({"m": H["a"]}, {"m": H["b"]}, []) is None
 
@@ -52,14 +54,15 @@ def test_changes_lead_from_one_map_to_another(listed, rows, today):
         "- 1",
         "{",
         "- {why: x, checked: y}",
+        "- {why: x, checked: y, changes: {'90': a}}",
+        "- {why: x, checked: y, changes: {'90': '-> a b'}}",
+        "- {why: x, checked: y, changes: {'90': a 12 -> b 12}}",
+        "- {checked: y, changes: {}}\n- 3",
         "- {why: x, checked: y, changes: [a]}",
-        "- {why: x, checked: y, changes: ['-> a b']}",
-        "- {why: x, checked: y, changes: ['a 12 -> b 12']}",
-        "- {checked: y, changes: []}\n- 3",
     ],
 )
 def test_a_list_that_says_nothing_is_refused(tmp_path, text):
     (tmp_path / "changes.yml").write_text(text)
     with pytest.raises(RecordedError, match=r"changes.yml cannot be used \(.*restore it from version control") as error:
-        read_changes(tmp_path)
+        read_changes(tmp_path, "90")
     assert "\n" not in str(error.value)

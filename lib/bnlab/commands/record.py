@@ -166,7 +166,7 @@ def _is_there(target: Path, plan: Plan, wanted: Preset, replace: bool, folder: P
         return False
     facts = known.provenance
     if facts["sources"] and facts["key"] == plan.key(facts["sources"]):
-        rows = explained(facts["sources"], plan.sources.hashes, read_changes(folder))
+        rows = explained(facts["sources"], plan.sources.hashes, read_changes(folder, plan.number))
         if rows is not None:
             say(f"chapter {plan.number}: already recorded with these parameters, this library and these data.")
             return True

@@ -1,8 +1,8 @@
 """Changes of the library since a result was recorded that cannot have moved its numbers, each with its reason.
 
-``data/recorded/changes.yml`` lists them in the order in which they happened. A change reads
-``module hash [+ module hash ...] -> module hash [+ module hash ...]``, hashes cut to twelve digits: what was there, and
-what took its place. A recorded map of sources is explained if these changes lead from it to today's.
+``data/recorded/changes.yml`` lists them in the order in which they happened, each by the chapter whose sources it
+changed: ``module hash [+ module hash ...] -> module hash [+ module hash ...]``, hashes cut to twelve digits, what was
+there and what took its place. A recorded map of sources is explained if these changes lead from it to today's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,8 +29,8 @@ class Change:
     checked: str
 
 
-def read_changes(folder: Path) -> list[Change]:
-    """Read the list in ``data/recorded``; none where there is no list.
+def read_changes(folder: Path, chapter: str) -> list[Change]:
+    """Read what the list in ``data/recorded`` says of a chapter; nothing where there is no list.
 
     Raises:
         RecordedError: the list cannot be read.
@@ -40,9 +40,14 @@ def read_changes(folder: Path) -> list[Change]:
         return []
     try:
         rows = plain_yaml(path.read_text(encoding="utf-8")) or []
-        return [_change(text, row["why"], row["checked"]) for row in rows for text in row["changes"]]
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        every = [
+            (number, _change(text, row["why"], row["checked"]))
+            for row in rows
+            for number, text in row["changes"].items()
+        ]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise RecordedError(f"{path} cannot be used ({error}): restore it from version control.") from None
+    return [change for number, change in every if number == chapter]
 
 
 def explained(recorded: Mapping[str, str], today: Mapping[str, str], changes: Sequence[Change]) -> list[Change] | None:
@@ -66,7 +71,7 @@ def since(chapter: str, recorded: Mapping[str, str], folder: Path) -> list[Chang
     Raises:
         RecordedError: the list cannot be read.
     """
-    return explained(recorded, keys.sources(experiments.module_name(chapter)), read_changes(folder))
+    return explained(recorded, keys.sources(experiments.module_name(chapter)), read_changes(folder, chapter))
 
 
 def short(hashes: Mapping[str, str]) -> set[Module]:
