@@ -214,7 +214,7 @@ def test_refusals(digits):
         train_batched([one], digits, steps=1, batch_size=41)
     with pytest.raises(ValueError, match="models: Linear is not a LeNet"):
         train_batched([dataclasses.replace(one, model=torch.nn.Linear(1, 1))], digits, steps=1, batch_size=4)
-    rgb = dataclasses.replace(one, model=LeNet(3, generator=generator(0, "initialisation")))
+    rgb = dataclasses.replace(one, model=LeNet(3, generator=generator(0, "initialisation")).double())
     with pytest.raises(ValueError, match=r"one pair for all, not \[\(1, 10\), \(3, 10\)\]"):
         train_batched([one, rgb], digits, steps=1, batch_size=4)
     with pytest.raises(ValueError, match="is not \\(B, 3, 32, 32\\)"):
