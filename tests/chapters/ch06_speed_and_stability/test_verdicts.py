@@ -358,6 +358,13 @@ def test_the_margin_is_half_of_batch_normalizations_error():
     assert order(faultless).statistic == 1  # within no margin at all
 
 
+def test_what_stands_before_the_first_epoch_is_no_epoch():
+    table = beside({})
+    first = table[table["step"] == table["step"].min()]
+    started = pd.concat([first.assign(step=0), table], ignore_index=True)
+    assert list(training_verdicts.equivalence(started, 7)["epoch"]) == [1, 2, 3, 4, 5, 6, 7]
+
+
 def test_too_few_epochs_are_not_run_and_lost_runs_are_errors():
     with pytest.raises(NotRunError, match=r"the runs end after 5 epochs, .* after 1, .* after 5"):
         order(beside({}, epochs=5), epochs=5)
