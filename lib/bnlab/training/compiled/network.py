@@ -155,7 +155,7 @@ class Arrays:
         own = (module.weight, module.bias)
         return (*map(_array, own), *(_array(p.grad if self.training else p) for p in own))
 
-    def _norm(self, name: str) -> normalisation.Norm:
+    def _norm(self, name: str) -> normalisation.NormState:
         module, statistics = self.model.get_submodule(name), self.statistics[name]
         width = statistics.shape[1]
         affine = hasattr(module, "weight")
@@ -166,7 +166,7 @@ class Arrays:
         masks = [_array(getattr(module, part)) if hasattr(module, part) else np.zeros(width, bool)
                  for part in ("mask", "disagreement")]  # fmt: skip
         fresh = module.momentum if isinstance(module, nn.BatchNorm2d) else 1 - getattr(module, "decay", 1.0)
-        return normalisation.Norm(
+        return normalisation.NormState(
             KINDS[type(module)], *pair, *state, *masks, float(getattr(module, "eps", 0.0)), float(fresh),
             float(np.float32(getattr(module, "threshold", 1.0))), getattr(module, "where", "") == "below",
             getattr(module, "power", "") == "variance", getattr(module, "span", "") == "layer", statistics,

@@ -17,7 +17,7 @@ NONE, BATCH, THRESHOLD, RMS, GAIN = range(5)
 CENTRE, SCALE, SHIFT, MEAN, INVERSE = range(5)  # rows of `statistics`
 
 
-class Norm(NamedTuple):
+class NormState(NamedTuple):
     """A normalisation: parameters, gradients and state are the module's own tensors; those it has not, stand-ins."""
 
     kind: int

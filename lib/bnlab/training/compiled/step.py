@@ -9,7 +9,7 @@ import numpy as np
 from bnlab.training.compiled.activation import activate, activate_backward
 from bnlab.training.compiled.jit import compiled, entry, inlined
 from bnlab.training.compiled.nlms import PLAIN, Nlms, add_noise, normalised_gradient
-from bnlab.training.compiled.normalisation import NONE, Norm, apply, apply_backward, choose
+from bnlab.training.compiled.normalisation import NONE, NormState, apply, apply_backward, choose
 from bnlab.training.compiled.products import connect, connect_backward, convolve, input_gradient, weight_gradient
 
 FORWARD, BACKWARD, DESCEND = 1, 2, 4  # phases of a step
@@ -22,8 +22,8 @@ class Layer(NamedTuple):
     bias: np.ndarray
     weight_grad: np.ndarray
     bias_grad: np.ndarray
-    before: Norm
-    after: Norm
+    before: NormState
+    after: NormState
     nlms: Nlms
     x: np.ndarray  # (C, S, S, lanes): what the convolution sees
     y: np.ndarray  # (O, R, R, lanes): its output, then the errors there
