@@ -81,6 +81,7 @@ def test_an_address_is_seen_from_the_page(extension):
 def test_what_a_claim_names_is_a_heading_of_its_chapter(chapter):
     text = "\n".join(source(cell) for cell in cells(chapter, "markdown"))
     headings = {nodes.make_id(found) for found in re.findall(r"(?m)^#+ (.+)$", text)}
+    headings |= set(re.findall(r"(?m)^\(([\w-]+)\)=\n#+ ", text))  # a heading's label
     named = {c.shown_at for c in ledger.claims(ROOT).values() if c.chapter == chapter.stem[:2] and c.shown_at}
     assert named - headings == set()
 
