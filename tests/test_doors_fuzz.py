@@ -30,6 +30,7 @@ def test_how_a_draw_ends_is_told(mini, given, limit, end, why):
     """In a process of its own: a fork of one that runs threads may hang."""
     program = f"""
 import sys
+sys.path.insert(0, {str(Path(fuzzing.__file__).parent)!r})
 import fuzzing
 print(*fuzzing.outcome(fuzzing.Case("90", {given!r}, ()), {limit}), sep=";")
 """

@@ -1,5 +1,6 @@
 """`make serve`: the book is shown, or one line says why not and what to do."""
 
+import os
 import re
 import shutil
 import signal
@@ -84,7 +85,11 @@ def test_make_hands_the_port_on(tmp_path, port):
     (tmp_path / "_build" / ".built").touch()
     (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
     command = ["make", "serve", f"PORT={port}"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    # Under `make test` the environment carries that make's own flags; a reader's shell does not.
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")
+    }
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
     lines = [line for line in done.stderr.splitlines() if not re.match(r"make(\[\d+\])?: ", line)]
     assert lines == [f"PORT={port} is no port: give a number from 1 to 65535, as in make serve PORT=8080."]
     assert done.stdout == ""
