@@ -35,9 +35,15 @@ def numpy_forward(net, x, activation, gamma_one_norm):
     return x
 
 
-@pytest.mark.parametrize("initialisation", ["default", "he", "xavier", "ntk"])
+@pytest.mark.parametrize("initialisation", ["default", "he", "xavier", "ntk", "orthogonal"])
 @pytest.mark.parametrize(
-    ("name", "function"), [("relu", lambda z: z * (z > 0)), ("tanh", np.tanh), ("linear", lambda z: z)]
+    ("name", "function"),
+    [
+        ("relu", lambda z: z * (z > 0)),
+        ("tanh", np.tanh),
+        ("sigmoid", lambda z: 1 / (1 + np.exp(-z))),
+        ("linear", lambda z: z),
+    ],
 )
 @pytest.mark.parametrize("norm", ["none", "batch"])
 def test_forward_is_the_formula(initialisation, name, function, norm):
@@ -46,7 +52,7 @@ def test_forward_is_the_formula(initialisation, name, function, norm):
     assert np.abs(net(inputs()).detach().numpy() - expected).max() < 1e-12
 
 
-@pytest.mark.parametrize("initialisation", ["default", "he", "xavier", "ntk"])
+@pytest.mark.parametrize("initialisation", ["default", "he", "xavier", "ntk", "orthogonal"])
 def test_networks_that_differ_in_norm_have_identical_weights(initialisation):
     plain = make(initialisation=initialisation)
     for norm in NORMS:
@@ -143,3 +149,11 @@ def test_wrong_number_of_features_is_refused():
 
 def test_norms_are_modules_of_the_registry():
     assert sum(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in make(norm="batch").modules()) == 2
+
+
+@pytest.mark.parametrize(("activation", "gain"), [("relu", math.sqrt(2)), ("linear", 1.0)])
+def test_orthogonal_weights_have_one_singular_value(activation, gain):
+    net = make(initialisation="orthogonal", activation=activation)
+    for linear, expected in zip(net.linears, [gain, gain, 1.0], strict=True):
+        weight = linear.weight.detach().numpy()  # float32 draws rounded, then made double
+        assert np.abs(np.linalg.svd(weight, compute_uv=False) - expected).max() < 1e-6

@@ -13,12 +13,18 @@ from bnlab import checks
 from bnlab.models.initialisation import draw_default_
 from bnlab.models.norms import find_norm
 
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "linear": nn.Identity}
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "linear": nn.Identity,
+}
 
-# Gain that keeps E z^2 from layer to layer: E relu(z)^2 = 1/2 for z ~ N(0, 1). For tanh the common 1 is the safe side.
-GAINS = {"relu": math.sqrt(2), "tanh": 1.0, "linear": 1.0}
+# Gain that keeps E z^2 from layer to layer: E relu(z)^2 = 1/2 for z ~ N(0, 1). For tanh the common 1 is the safe side;
+# no gain keeps it for sigmoids, whose mean is not zero.
+GAINS = {"relu": math.sqrt(2), "tanh": 1.0, "sigmoid": 1.0, "linear": 1.0}
 
-INITIALISATIONS = ("default", "he", "xavier", "ntk")
+INITIALISATIONS = ("default", "he", "xavier", "ntk", "orthogonal")
 
 
 class MLP(nn.Module):
@@ -37,7 +43,8 @@ class MLP(nn.Module):
     - "he": weights N(0, gain^2 / fan_in), biases 0, gain sqrt(2) for relu, else 1; the last layer's gain is 1;
     - "xavier": weights N(0, 2 / (fan_in + fan_out)), biases 0;
     - "ntk": weights N(0, 1), and each layer's input is multiplied by gain / sqrt(fan_in): the same function as "he" at
-      the start, but gradients, and so the tangent kernel, keep their size as the width grows (Jacot et al. 2018).
+      the start, but gradients, and so the tangent kernel, keep their size as the width grows (Jacot et al. 2018);
+    - "orthogonal": weights gain times a random matrix with orthonormal rows or columns, whichever are fewer, biases 0.
 
     Raises:
         ValueError: a size below 1, an unknown norm, activation or initialisation, a list of norms of another length,
@@ -86,8 +93,13 @@ class MLP(nn.Module):
             draw_default_(self, generator)
             return
         for linear, scale in zip(self.linears, scales, strict=True):
-            deviation = {"he": scale, "xavier": math.sqrt(2 / sum(linear.weight.shape)), "ntk": 1.0}[initialisation]
-            linear.weight.copy_(deviation * torch.randn(linear.weight.shape, generator=generator, dtype=torch.float64))
+            shape = linear.weight.shape
+            if initialisation == "orthogonal":
+                drawn = nn.init.orthogonal_(torch.empty(shape, dtype=torch.float64), generator=generator)
+                linear.weight.copy_(scale * math.sqrt(shape[1]) * drawn)
+            else:
+                deviation = {"he": scale, "xavier": math.sqrt(2 / sum(shape)), "ntk": 1.0}[initialisation]
+                linear.weight.copy_(deviation * torch.randn(shape, generator=generator, dtype=torch.float64))
             if linear.bias is not None:
                 linear.bias.zero_()
 
