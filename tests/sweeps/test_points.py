@@ -137,7 +137,7 @@ def test_a_run_is_a_tidy_table_and_the_same_each_time(digits):
     first, again = (run_point(complete({"norm": "suppress"}), setting) for _ in range(2))
     assert first.equals(again)
     assert first["step"].tolist() == [0, 2, 3]
-    assert list(first) == ["step", "loss", "test_error", "test_loss", "diverged"]
+    assert list(first) == ["step", "loss", "test_error", "test_loss", "diverged", "engine"]
     # Data floor and loss: the first batch's cross-entropy of ten classes, before any step, is about ln 10.
     assert first["loss"][0] == pytest.approx(math.log(10), rel=0.1)
 

@@ -26,7 +26,8 @@ from bnlab.randomness import generator
 from bnlab.records.arithmetic import Arithmetic, fixed
 from bnlab.sweeps import sweep as sweeps
 from bnlab.theory.modes import natural_modes
-from bnlab.training.train import Job, Measurement, TrainingRun, train_job
+from bnlab.training.many import fastest, train_many
+from bnlab.training.train import Job, Measurement
 
 OTHERS = 0.1  # rate of norms, biases and fc (Chai et al. 2020, Sec. 3.3)
 PRECONDITIONER_IMAGES = 256  # on which R is measured again and again while a preconditioned network trains
@@ -122,7 +123,7 @@ def sweep_on(
             folder=folder,
             executor=executor,
             batched=partial(batched, setting=setting) if on_gpu else None,
-            arithmetic=Arithmetic.now(setting.device, "batched" if on_gpu else "single"),
+            arithmetic=Arithmetic.now("cuda", "batched") if on_gpu else None,
             progress=progress,
         )
 
@@ -163,28 +164,27 @@ def checked(name: str, value: object) -> int | float:
 
 
 def run_point(point: Mapping[str, object], setting: Setting) -> pd.DataFrame:
-    """Train one network; one row a recorded step, with `train`'s columns and ``diverged``."""
-    job, size = prepare(point, setting), point["batch_size"]
-    run = train_job(job, setting.dataset, steps=setting.steps, batch_size=size, record_at=setting.record_at)
-    return _table(run)
+    """Train one network; one row a recorded step, with `train`'s columns, ``diverged`` and ``engine``."""
+    return run_jobs([prepare(point, setting)], setting, int(point["batch_size"]))[0]
 
 
 def run_batched(points: Sequence[Mapping[str, object]], setting: Setting) -> list[pd.DataFrame]:
     """Train the networks of many points as one computation; the tables of `run_point`, in order."""
-    from bnlab.training.batched import train_batched  # late: only a GPU takes this way
-
     sizes = sorted({int(point["batch_size"]) for point in points})
     tables: dict[int, pd.DataFrame] = {}
     for size in sizes:
         chosen = [i for i, point in enumerate(points) if int(point["batch_size"]) == size]
-        jobs = [prepare(points[i], setting) for i in chosen]
-        runs = train_batched(jobs, setting.dataset, steps=setting.steps, batch_size=size, record_at=setting.record_at)
-        tables |= {i: _table(run) for i, run in zip(chosen, runs, strict=True)}
+        made = run_jobs([prepare(points[i], setting) for i in chosen], setting, size)
+        tables |= dict(zip(chosen, made, strict=True))
     return [tables[i] for i in range(len(points))]
 
 
-def _table(run: TrainingRun) -> pd.DataFrame:
-    return run.history.assign(diverged=run.diverged)
+def run_jobs(jobs: Sequence[Job], setting: Setting, batch_size: int) -> list[pd.DataFrame]:
+    """Train networks here, each by its fastest engine; a table each, `train`'s columns, ``diverged`` and ``engine``."""
+    engines = [fastest(job.model, setting.dataset) for job in jobs]
+    length = {"steps": setting.steps, "batch_size": batch_size, "record_at": setting.record_at}
+    runs = train_many(jobs, setting.dataset, **length)
+    return [run.history.assign(diverged=run.diverged, engine=engine) for run, engine in zip(runs, engines, strict=True)]
 
 
 def prepare(point: Mapping[str, object], setting: Setting) -> Job:

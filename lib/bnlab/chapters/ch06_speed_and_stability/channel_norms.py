@@ -44,6 +44,7 @@ UNITS = {
     "test_loss": "nats",
     "train_loss": "nats",
     "diverged": "bool",
+    "engine": "name",
 }
 
 # The arms: what each changes in a plain LeNet at the same learning rate of the convolution weights.
