@@ -16,6 +16,7 @@ from bnlab.sweeps import points as lenet_runs
 from bnlab.sweeps import sweep as sweeps
 from bnlab.sweeps.points import Setting, complete, prepare, run_point, run_points
 from bnlab.theory import modes
+from bnlab.training.train import parameter_rates
 
 PAIRS = [*NORMS, "batch+none", "none+batch"]
 
@@ -71,7 +72,7 @@ def test_frozen_fc_does_not_move_and_the_others_do(setting):
     job = prepare(complete({"fc": "frozen", "norm": "batch"}), setting)
     start = {name: value.clone() for name, value in job.model.named_parameters()}
     fresh = prepare(complete({"fc": "frozen", "norm": "batch"}), setting)
-    from bnlab.training.train import train
+    from bnlab.training.train import parameter_rates, train
 
     train(fresh.model, setting.dataset, learning_rate=0.1, other_learning_rate=0.1, rates=fresh.rates, steps=2,
           batch_size=64, generator=fresh.generator)  # fmt: skip
@@ -267,3 +268,9 @@ def test_an_empty_grid_is_refused(setting):
 def test_steps_of_epochs():
     whole = datasets.load("digits")
     assert lenet_runs.epochs_to_steps((0, 0.1, 1, 2), whole, 64) == (0, 2, 22, 44)
+
+
+def test_a_held_convolution_learns_like_everything_else(setting):
+    held = lenet_runs.prepare(complete({"learning_rate": 3.0, "held": "conv2"}), setting)
+    rates = parameter_rates(held.model, held.learning_rate, held.other_learning_rate, held.rates)
+    assert [rates[f"{name}.weight"] for name in ("conv1", "conv2", "fc")] == [3.0, 0.1, 0.1]

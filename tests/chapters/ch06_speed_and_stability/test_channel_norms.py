@@ -54,7 +54,7 @@ def test_parts_leave_out_what_has_no_runs(digits):
     given = dict(first_rates=[0.1], first_seeds=1, sensitivity_seeds=0, arm_rates=[0.1], arm_epochs=1, arm_seeds=1,
                  stability_rates=[0.1], stability_steps=1, stability_seeds=1, rates=[0.1], seeds=1, seed=0)  # fmt: skip
     parts = channel_norms.parts(digits, **given, epochs=0)
-    assert sorted(parts) == ["arms", "first_steps", "stability"]
+    assert sorted(parts) == ["arms", "first_steps", "held", "stability"]
     assert "long_runs" in channel_norms.parts(digits, **given, epochs=2)
     with pytest.raises(ValueError, match="seeds = 0 must be at least 1"):
         channel_norms.parts(digits, **given | {"first_seeds": 0}, epochs=0)

@@ -25,7 +25,8 @@ from bnlab.measures.probes import SplitError
 from bnlab.models.lenet import LeNet
 from bnlab.randomness import generator
 from bnlab.sweeps.failures import refuse_failures
-from bnlab.sweeps.points import OTHERS, Setting, build_lenet, checked, epochs_to_steps, run_jobs, sweep_on
+from bnlab.sweeps.first_look import build_lenet
+from bnlab.sweeps.points import OTHERS, Setting, checked, epochs_to_steps, run_jobs, sweep_on
 from bnlab.sweeps.sweep import grid
 from bnlab.training.train import Job
 
