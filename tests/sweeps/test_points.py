@@ -72,7 +72,7 @@ def test_frozen_fc_does_not_move_and_the_others_do(setting):
     job = prepare(complete({"fc": "frozen", "norm": "batch"}), setting)
     start = {name: value.clone() for name, value in job.model.named_parameters()}
     fresh = prepare(complete({"fc": "frozen", "norm": "batch"}), setting)
-    from bnlab.training.train import parameter_rates, train
+    from bnlab.training.train import train
 
     train(fresh.model, setting.dataset, learning_rate=0.1, other_learning_rate=0.1, rates=fresh.rates, steps=2,
           batch_size=64, generator=fresh.generator)  # fmt: skip
