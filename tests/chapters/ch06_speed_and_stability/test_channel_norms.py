@@ -332,3 +332,18 @@ def test_processes_can_be_shared_by_sweeps():
 def one_row(point):
     """Make the table of a point, in another process."""
     return pd.DataFrame({"twice": [2 * point["n"]]})
+
+
+def test_rates_of_one_layer_are_those_of_the_other_than_the_held(digits):
+    """conv2 survives 1 and is lost at 2 in both seeds; conv1 survives the whole grid in one, nothing in the other."""
+    lost = {"conv1": {0: (False, True), 1: (False, True)}, "conv2": {0: (False, False), 1: (True, True)}}
+    rows = [
+        {"held": held, "norm": "none", "seed": seed, "learning_rate": rate, "step": 5, "diverged": gone,
+         "test_error": 0.9 if gone else 0.1, "test_loss": 1.0}
+        for held, seeds in lost.items()
+        for seed, ends in seeds.items()
+        for rate, gone in zip((1.0, 2.0), ends, strict=True)
+    ]  # fmt: skip
+    found = interventions.rates_of_one_layer(pd.DataFrame(rows)).set_index("swept")
+    assert found.loc["conv2", ["median", "least", "greatest", "beyond"]].tolist() == [1.0, 1.0, 1.0, 0]
+    assert found.loc["conv1", ["median", "least", "greatest", "beyond"]].tolist() == [1.0, 0.0, 2.0, 1]
