@@ -106,7 +106,7 @@ def read_chapter(path: Path) -> Chapter:
         parameters = read_parameters(_source(code[tagged[0]]))
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise BookError(f"{path}: its parameters cell cannot be read ({error}).") from None
-    headings = (re.search(r"^# (?:\d\d · )?(.+)$", _source(cell), re.M) for cell in notebook["cells"])
+    headings = (re.search(r"^# (.+)$", _source(cell), re.M) for cell in notebook["cells"])
     return Chapter(
         number=path.stem[:2],
         title=next((match[1].strip() for match in headings if match), path.stem),
