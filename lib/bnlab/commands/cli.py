@@ -124,6 +124,9 @@ def _parser() -> _Parser:
     record.add_argument("--force", action="store_true", help="record again what is already recorded")
     record.add_argument("--dirty", action="store_true", help="with a library that is not committed; the page says so")
     record.add_argument("--replace", action="store_true", help="put other parameters in the place of what is there")
+    record.add_argument(
+        "--scheduler", default="", metavar="ADDRESS", help="a Dask cluster makes the runs: tcp://host:8786"
+    )
     record.add_argument("--verify", nargs="*", metavar="PART", help="make parts again, and compare (the cheapest one)")
     record.set_defaults(command=_record)
 
@@ -219,6 +222,7 @@ def _record(options: argparse.Namespace) -> int:
         force=options.force,
         dirty=options.dirty,
         replace=options.replace,
+        scheduler=options.scheduler,
     )
     _print(f"recorded: {target}")
     return 0
