@@ -80,9 +80,9 @@ def test_nobody_there():
 
 @pytest.mark.parametrize("given", ["", "nonsense", "tcp://", "tcp://:8786", "tcp://host:x", "tcp://a b:1", "host:8786"])
 def test_no_address(given):
-    with pytest.raises(clusters.ClusterError, match="is no scheduler's address: give one like tcp") as error:
-        with clusters.cluster(given):
-            raise AssertionError
+    words = "is no scheduler's address: give one like tcp"
+    with pytest.raises(clusters.ClusterError, match=words) as error, clusters.cluster(given):
+        raise AssertionError
     assert "\n" not in str(error.value)
 
 

@@ -33,8 +33,8 @@ def cluster(address: str) -> Iterator[Executor]:
     """Connect to a Dask scheduler, ``tcp://host:8786``; give an executor for `sweeps.sweep`.
 
     Raises:
-        ClusterError: Dask is not installed, that is no address, nobody answers there, the cluster has no workers, or a worker has another
-            library than this process.
+        ClusterError: Dask is not installed, that is no address, nobody answers there, the cluster has no workers, or a
+            worker has another library than this process.
     """
     try:
         import distributed  # late: nobody else needs it
