@@ -402,5 +402,5 @@ def test_a_network_whose_gradients_are_rounding_is_not_taken_for_one_that_shares
     inputs = torch.randn(10, 6, generator=generator(0, "inputs"), dtype=torch.float64)
     for seed in range(5):
         net = MLP(6, 1, depth=20, width=2, norm="batch", generator=generator(seed, "weights")).double()
-        kernel = kernels.empirical_ntk(net, inputs)
+        kernel = empirical_ntk(net, inputs)
         assert torch.isfinite(kernel).all()
