@@ -15,6 +15,7 @@ from pathlib import Path
 import bnlab
 from bnlab.claims import book, ledger, verdicts
 from bnlab.commands import compare as comparison
+from bnlab.commands import listing
 from bnlab.commands import record as recording
 from bnlab.commands import reseed as reseeding
 from bnlab.commands import run as rerun
@@ -168,29 +169,8 @@ def _given(options: argparse.Namespace) -> dict[str, str]:
 
 def _chapters(options: argparse.Namespace) -> int:
     every = book.chapters()
-    if options.json:
-        _print(json.dumps([_chapter_facts(chapter) for chapter in every], indent=1))
-        return 0
-    for chapter in every:
-        cost = "time not recorded" if chapter.seconds is None else f"{chapter.seconds:.0f} s on 2 CPU cores"
-        _print(f"{chapter.number}  {_title(chapter)}  ({cost}, no GPU needed)")
-        for p in chapter.parameters:
-            _print(f"      {p.name}: {p.type} = {p.default!r:<12}  {p.meaning}")
+    _print(json.dumps(listing.as_facts(every), indent=1) if options.json else listing.as_text(every))
     return 0
-
-
-def _title(chapter: book.Chapter) -> str:
-    """A chapter's title without the number that leads it on the page."""
-    return chapter.title.removeprefix(f"{chapter.number} · ")
-
-
-def _chapter_facts(chapter: book.Chapter) -> dict:
-    return {
-        "chapter": chapter.number,
-        "title": _title(chapter),
-        "seconds": chapter.seconds,
-        "parameters": [vars(parameter) for parameter in chapter.parameters],
-    }
 
 
 def _run(options: argparse.Namespace) -> int:
