@@ -86,7 +86,9 @@ class PreconditionedLinear(nn.Linear):
         """Map h (B, K) to (B, OC)."""
         checks.tensor("h", h, f"(B, {self.in_features})", 2, finite=False)
         if h.shape[1] != self.in_features or (self.training and len(h) < 2):
-            raise ValueError(f"h: shape {tuple(h.shape)} is not (B, {self.in_features}), with B of 2 or more in training")
+            raise ValueError(
+                f"h: shape {tuple(h.shape)} is not (B, {self.in_features}), with B of 2 or more in training"
+            )
         checks.fits("h", h, self.weight.dtype)
         if not self.training:
             return functional.linear(h, self.weight, self.bias)

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from bnlab import checks
 
+LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+
 
 class _ReachedError(Exception):
     """The layer under study has given its output: the rest of the forward pass is not needed."""
@@ -21,7 +23,7 @@ def lsuv_(
     Every convolution and fully connected layer gets weights with orthonormal rows or columns, whichever are fewer,
     drawn in the order of ``model.modules()``, and zero biases. Then, layer by layer in the order of the forward pass,
     its weights are divided by the standard deviation of all its outputs on ``images`` until their variance is within
-    ``tolerance`` of 1. Buffers, mode and the global random state stay as they were; modules run in the mode they are in.
+    ``tolerance`` of 1. Buffers, mode and the global random state stay as they were; modules run in their present mode.
 
     Args:
         model: any network; layers with parametrised weights are refused, as their weights cannot be set.
@@ -34,8 +36,8 @@ def lsuv_(
         The variance that each layer ends with, by name, in the order of the forward pass.
 
     Raises:
-        ValueError: no such layer, one that takes no part or runs more than once, one whose output does not vary or is
-            not finite, or one that does not come within the tolerance.
+        ValueError: images that do not pass the model; no such layer, one that takes no part or runs more than once, one
+            whose output does not vary or is not finite, or one that does not come within the tolerance.
 
     >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
     >>> draws = torch.Generator().manual_seed(0)
@@ -43,9 +45,9 @@ def lsuv_(
     >>> [round(variance, 5) for variance in found.values()]
     [1.0, 1.0]
     """
-    checks.tensor("images", images, "(B, ...)", half=True)
+    checks.tensor("images", images, "(B, ...)")
     tolerance, most = checks.number("tolerance", tolerance, above=0), checks.whole("most", most)
-    layers = {name: m for name, m in model.named_modules() if isinstance(m, (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear))}
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, LAYERS)}
     if not layers:
         raise ValueError("model: it has no convolution and no fully connected layer")
     for name, layer in layers.items():
@@ -68,7 +70,9 @@ def _scale(model: nn.Module, images: Tensor, name: str, layer: nn.Module, tolera
         if abs(variance - 1) <= tolerance:
             return variance
         layer.weight.div_(variance**0.5)
-    raise ValueError(f"model: the variance of {name!r} is {variance:g} after {most} divisions, not within {tolerance:g}")
+    raise ValueError(
+        f"model: the variance of {name!r} is {variance:g} after {most} divisions, not within {tolerance:g}"
+    )
 
 
 def _forward_order(model: nn.Module, images: Tensor, layers: dict[str, nn.Module]) -> list[str]:
@@ -105,5 +109,10 @@ def _output(model: nn.Module, images: Tensor, layer: nn.Module) -> Tensor:
 def _pass(model: nn.Module, images: Tensor) -> None:
     """Run on copies of the buffers, and with the global random state put back."""
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    with torch.random.fork_rng([images.device] if images.is_cuda else []):
-        torch.func.functional_call(model, buffers, (images,))
+    try:
+        with torch.random.fork_rng([images.device] if images.is_cuda else []):
+            torch.func.functional_call(model, buffers, (images,))
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        shape = f"{images.dtype} of shape {tuple(images.shape)}"
+        raise ValueError(f"images: {shape} do not pass the model: {reason}") from error

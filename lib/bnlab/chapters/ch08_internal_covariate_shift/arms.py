@@ -132,7 +132,7 @@ def watch_hidden(net: MLP) -> tuple[list[Tensor], Callable[[], None]]:
 
 
 def groups(net: MLP) -> list[tuple[str, ...]]:
-    """Layers in order for `measures.shift.gradient_shifts`: each linear map with its own normalisation, if it has one."""
+    """Layers in order for `gradient_shifts`: each linear map with its own normalisation, if it has one."""
     names = []
     for layer, after in enumerate(net.after):
         own = (f"after.{layer}",) if any(True for _ in after.parameters()) else ()

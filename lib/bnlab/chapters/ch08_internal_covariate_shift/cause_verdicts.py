@@ -152,8 +152,9 @@ def good_start(runs: pd.DataFrame, **where: str) -> list[Verdict]:
         interval=(spread.q1, spread.q3),
         seeds=len(gap),
         measured=f"Test error {errors[LSUV].median():.1%} with LSUV, {errors[BN].median():.1%} with BN, "
-        f"{errors[NONE].median():.1%} plain; the gap to BN is below {GAP:.0%} in {int((gap < GAP).sum())} of {len(gap)} "
-        f"seeds. Moments travel {middle[LSUV]:.1f}, {middle[BN]:.2f} and {middle[NONE]:.1f} deviations (medians).",
+        f"{errors[NONE].median():.1%} plain; the gap to BN is below {GAP:.0%} in {int((gap < GAP).sum())} of "
+        f"{len(gap)} seeds. Moments travel {middle[LSUV]:.1f}, {middle[BN]:.2f} and {middle[NONE]:.1f} deviations "
+        "(medians).",
         **where,
     )]  # fmt: skip
 
@@ -193,7 +194,8 @@ def needed(runs: pd.DataFrame, **where: str) -> list[Verdict]:
         trend(found == DRIFT),
         seeds=len(found),
         measured=f"Steps to the loss and test error at the end (medians): {told}. Drift as the cause predicts "
-        f"{int((found == DRIFT).sum())}, geometry {int((found == GEOMETRY).sum())} of {len(found)} seeds.{with_backward}",
+        f"{int((found == DRIFT).sum())}, geometry {int((found == GEOMETRY).sum())} of {len(found)} seeds."
+        f"{with_backward}",
         **where,
     )]  # fmt: skip
 

@@ -110,8 +110,8 @@ def drifting(runs: pd.DataFrame, **where: str) -> list[Verdict]:
         statistic=spread.median,
         interval=(spread.q1, spread.q3),
         seeds=len(moved),
-        measured=f"The median moves {factors['moved']:.1f} times as far without BN; {factors['moved_own']:.1f} times in "
-        f"units of each unit's own deviation, and {factors['moved_next']:.1f} times after the sigmoid (medians).",
+        measured=f"The median moves {factors['moved']:.1f} times as far without BN; {factors['moved_own']:.1f} times "
+        f"in units of each unit's own deviation, and {factors['moved_next']:.1f} times after the sigmoid (medians).",
         **where,
     )]  # fmt: skip
 

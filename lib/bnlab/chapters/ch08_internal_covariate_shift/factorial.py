@@ -60,7 +60,8 @@ def parts(
         raise ValueError(f"levels: {list(levels)!r} do not fall from high to low, all above 0")
     every_seed = seeds_from(seed, seeds)
     shared = {
-        "depth": depth, "width": width, "activation": activation, "steps": steps, "every": every, "levels": list(levels),
+        "depth": depth, "width": width, "activation": activation, "steps": steps, "every": every,
+        "levels": list(levels),
     }  # fmt: skip
     return {
         "trajectories": partial(

@@ -12,7 +12,7 @@ from bnlab.chapters.ch08_internal_covariate_shift.trajectories import PLACES, di
 from bnlab.figures.shapes import groups, legend_below, lines, plain_ticks, subplots
 from bnlab.figures.style import COLOURS, GREY, line_styles
 
-SHORT = {"pins": "pins", "preconditions": "preconditions", "through": "through statistics"}
+SHORT = {"pins": "pins", "preconditions": "preconditions", "through": "through"}
 
 
 def estimates(cases: pd.DataFrame):
@@ -111,7 +111,7 @@ def steps_by_arm(runs: pd.DataFrame, most: int):
     """
     best = at_best_rate(runs)
     names = groups(best["arm"])
-    figure, axes = subplots(height=0.42 * len(names) + 1.6)
+    figure, axes = subplots(height=0.5 * len(names) + 1.6)
     never = 1.5 * most
     for row, arm in enumerate(names):
         steps = best[best["arm"] == arm]["steps_to_loss"].clip(upper=never)
@@ -120,7 +120,7 @@ def steps_by_arm(runs: pd.DataFrame, most: int):
         axes.plot([steps.median()], [row], "|", color=colour, ms=16, mew=2.5)
     axes.axvline(1.2 * most, color=GREY, lw=0.8, ls=":")
     words = [f"{arm}\n({_what(arm)})" for arm in names]
-    axes.set_yticks(range(len(names)), words, fontsize=8)
+    axes.set_yticks(range(len(names)), words, fontsize=10)
     axes.invert_yaxis()
     axes.set(xscale="log", xlabel="steps to the loss (right of the line: never)", xlim=(None, 1.25 * never))
     plain_ticks(axes.xaxis)
@@ -174,7 +174,7 @@ def gradient_shift(runs: pd.DataFrame, arms: list[str]):
         else:
             axes.set(xlim=(-1.05, 1.05))
             axes.axvline(0, color=GREY, lw=0.8, ls=":")
-    panels[0].set_yticks(range(len(arms)), arms, fontsize=8)
+    panels[0].set_yticks(range(len(arms)), arms, fontsize=10)
     panels[0].invert_yaxis()
     return figure
 

@@ -22,8 +22,9 @@ from bnlab.chapters.ch08_internal_covariate_shift.arms import (
 )
 from bnlab.datasets import Dataset
 from bnlab.layers.step_noise import StepNoise
+from bnlab.measures.gradient_shift import gradient_shifts
 from bnlab.measures.probes import probe_images, using_batch_statistics
-from bnlab.measures.shift import Moments, gradient_shifts, layer_moments, moment_drift
+from bnlab.measures.shift import layer_moments, moment_drift
 from bnlab.randomness import generator
 from bnlab.tables import table
 from bnlab.training.train import DIVERGED
@@ -63,10 +64,9 @@ def run(
     sizes = (images[0].numel(), len(dataset.classes))
     fixed = images if arm == PINNED else first  # LSUV is set on a mini-batch
     net = network(arm, *sizes, depth=depth, width=width, activation=activation, seed=seed, images=fixed)
-    look = _Looks(net, images, labels, test, depth, rate, list(levels))
-    look.begin()
+    look = _Looks(net, images, labels, test, depth, rate, list(levels), steps, every)
     for step in range(steps + 1):
-        looking = step % every == 0
+        looking = step % every == 0 or step == steps
         if looking and not look(step):
             break
         if step == steps:
@@ -76,7 +76,7 @@ def run(
             break
         if arm == PINNED:
             restandardise_(net, images)
-        if (step % (LOOKS_A_DRIFT * every) == 0 or look.pending) and not look.after_one_step():
+        if (look.drifts_now(step) or look.pending) and not look.after_one_step():
             break
     return look.rows()
 
@@ -100,8 +100,9 @@ class _Looks:
     """What is measured along one run."""
 
     def __init__(self, net: nn.Module, images: Tensor, labels: Tensor, test: Dataset, depth: int, rate: float,
-                 levels: list[float]):  # fmt: skip
+                 levels: list[float], steps: int, every: int):  # fmt: skip
         self.net, self.images, self.labels, self.rate = net, images, labels, rate
+        self.steps, self.every = steps, every
         self.test_images, self.test_labels = test.normalise(test.test_images), test.test_labels
         self.entered = [f"linears.{layer}" for layer in range(1, depth + 1)]
         self.levels, self.left = levels, list(levels)
@@ -111,10 +112,7 @@ class _Looks:
         self.steps_to_loss = self.steps_to_good = math.inf
         self.error = 1.0
         self.pending: list[dict[str, object]] = []
-        self.before: dict[str, Moments] = {}
-
-    def begin(self) -> None:
-        self.start = layer_moments(self.net.train(), self.images, self.entered)
+        self.start = self.before = layer_moments(net.train(), images, self.entered)
 
     def __call__(self, step: int) -> bool:
         """Look at loss and accuracy, and at the gradients where a level is reached; False if the network is lost."""
@@ -128,13 +126,20 @@ class _Looks:
             self.steps_to_good = min(self.steps_to_good, step)
         if self.loss <= self.levels[-1]:
             self.steps_to_loss = min(self.steps_to_loss, step)
+        reached = [level for level in self.left if self.loss <= level]
+        self.left = self.left[len(reached) :]
         try:
-            self.before = layer_moments(self.net, self.images, self.entered)
-            while self.left and self.loss <= self.left[0]:
-                self.pending += self._shifts(f"loss {self.left.pop(0):g}")
+            if self.drifts_now(step) or reached:
+                self.before = layer_moments(self.net, self.images, self.entered)
+            for level in reached:
+                self.pending += self._shifts(f"loss {level:g}")
         except ValueError:  # not finite
             self.diverged = True
         return not self.diverged
+
+    def drifts_now(self, step: int) -> bool:
+        """Whether the drift from this step to the next is looked at in any case, or what the last step left."""
+        return step % (LOOKS_A_DRIFT * self.every) == 0 or step == self.steps
 
     def after_one_step(self) -> bool:
         """Look at the moments once more, one step later."""
@@ -194,4 +199,3 @@ def probe_labels(dataset: Dataset, count: int) -> Tensor:
     total = len(dataset.train_labels)
     chosen = torch.randperm(total, generator=generator(0, "probe images"))[: min(count, total)]
     return dataset.train_labels[chosen.to(dataset.train_labels.device)]
-

@@ -116,7 +116,7 @@ def _row(layer: int, step: int, first: _Look, before: _Look, now: _Look, bins: i
 
 
 def drifts(runs: pd.DataFrame) -> pd.DataFrame:
-    """Total variation of the median over training (``moved``, ``moved_own``, ``moved_next``), by arm, seed and layer."""
+    """Total variation of the median over training: ``moved``, ``moved_own``, ``moved_next`` by arm, seed and layer."""
     return runs.groupby(["arm", "seed", "layer"], sort=False)[["moved", "moved_own", "moved_next"]].sum().reset_index()
 
 
