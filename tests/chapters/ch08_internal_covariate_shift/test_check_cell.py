@@ -16,7 +16,7 @@ CHAPTER = next(chapter for chapter in map(book.read_chapter, book.chapter_paths(
         ({"samples": "99999"}, "samples = '99999' cannot be used (below 100000)"),
         ({"bins": "[25, 50, 200]"}, "bins = [25, 50, 200] cannot be used: it must be a list with 100"),
         ({"bins": "[50, 100]"}, "bins = '[50, 100]' cannot be used (2 entries)"),
-        ({"looks": "500"}, "looks = 500 cannot be used: it must be at most 401"),
+        ({"looks": "500"}, "looks = 500 cannot be used: it must be at most 301"),
         ({"every": "101"}, "every = 101 cannot be used: it must be at most steps = 100"),
         ({"rates": "[0.1, 0.1]"}, "rates = '[0.1, 0.1]' cannot be used (0.1 is there twice)"),
         ({"rates": "[0]"}, "rates = '[0]' cannot be used"),
