@@ -170,16 +170,21 @@ def _chapters(options: argparse.Namespace) -> int:
         return 0
     for chapter in every:
         cost = "time not recorded" if chapter.seconds is None else f"{chapter.seconds:.0f} s on 2 CPU cores"
-        _print(f"{chapter.number}  {chapter.title}  ({cost}, no GPU needed)")
+        _print(f"{chapter.number}  {_title(chapter)}  ({cost}, no GPU needed)")
         for p in chapter.parameters:
             _print(f"      {p.name}: {p.type} = {p.default!r:<12}  {p.meaning}")
     return 0
 
 
+def _title(chapter: book.Chapter) -> str:
+    """A chapter's title without the number that leads it on the page."""
+    return chapter.title.removeprefix(f"{chapter.number} · ")
+
+
 def _chapter_facts(chapter: book.Chapter) -> dict:
     return {
         "chapter": chapter.number,
-        "title": chapter.title,
+        "title": _title(chapter),
         "seconds": chapter.seconds,
         "parameters": [vars(parameter) for parameter in chapter.parameters],
     }

@@ -18,7 +18,7 @@ from bnlab.commands import parameters
 from bnlab.commands.parts import finish, say
 from bnlab.commands.presets import Preset, RecordingError, choose, read_preset, scale_of
 from bnlab.records import experiments, keys, provenance, recorded
-from bnlab.records.arithmetic import Arithmetic, fixed
+from bnlab.records.arithmetic import Arithmetic, engine_of, fixed
 from bnlab.records.changes import explained, read_changes
 from bnlab.records.files import LockedError, locked
 from bnlab.sweeps.stopping import stopping
@@ -131,8 +131,8 @@ def prepare(
             shown["dataset"] = "folder:" + Path(chosen["dataset"].removeprefix("folder:")).name
     if "device" in takes:
         arguments["device"] = device
-    engine = "batched" if device == "cuda" and "folder" in takes else "single"
     sources = keys.Sources.of(experiments.module_name(number))
+    engine = engine_of(device, sources.hashes, sweep="folder" in takes)
     return Plan(number, experiment, shown, arguments, data, Arithmetic.now(device, engine), sources)
 
 

@@ -87,6 +87,13 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return told or isinstance(error, MemoryError)
 
 
+def usable_cores() -> int:
+    """Count the cores that this process may use: a container or a batch system may grant fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @contextmanager
 def processes(workers: int | None = None) -> Iterator[Executor]:
     """Start one single-threaded process a core (or so many), which several sweeps can share: a start takes seconds.
@@ -96,7 +103,7 @@ def processes(workers: int | None = None) -> Iterator[Executor]:
     # spawn: a forked child inherits torch's locked thread pool and hangs.
     context = multiprocessing.get_context("spawn")
     theirs, ours = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers or os.cpu_count(), context, initializer=begin_worker, initargs=(theirs,))
+    pool = ProcessPoolExecutor(workers or usable_cores(), context, initializer=begin_worker, initargs=(theirs,))
     try:
         yield pool
     except BaseException as error:
