@@ -20,14 +20,18 @@ from bnlab.layers import (
     inference,
     nlms,
     population,
+    preconditioned_linear,
     rms_norm,
+    split_batchnorm,
+    step_noise,
     threshold_norm,
 )
-from bnlab.measures import gradients, kernels, preconditioning, probes
-from bnlab.models import lenet, mlp
+from bnlab.measures import gradient_shift, gradients, kernels, preconditioning, probes, shift
+from bnlab.models import lenet, lsuv, mlp
 from bnlab.theory import (
     batch_noise,
     channel_scaling,
+    divergences,
     filters,
     matrix_products,
     minimum_disturbance,
@@ -291,6 +295,27 @@ CALLS = {
     ),
     "theory.stability.crossover_rate": Call(stability.crossover_rate, {"R": R}),
     "theory.stability.best_rate": Call(stability.best_rate, {"R": R}),
+    "theory.divergences.gaussian_kl": Call(
+        divergences.gaussian_kl,
+        {
+            "mean": numbers(5),
+            "variance": numbers(5, seed=1).square(),
+            "other_mean": numbers(5, seed=2),
+            "other_variance": numbers(5, seed=3).square(),
+        },
+    ),
+    "theory.divergences.gaussian_wasserstein": Call(
+        divergences.gaussian_wasserstein,
+        {
+            "mean": numbers(5),
+            "deviation": numbers(5, seed=1).abs(),
+            "other_mean": numbers(5, seed=2),
+            "other_deviation": numbers(5, seed=3).abs(),
+        },
+    ),
+    "theory.divergences.histogram_kl": Call(
+        divergences.histogram_kl, {"samples": numbers(40, 3), "other": numbers(50, 3, seed=1), "bins": 3, "added": 1.0}
+    ),
     "layers.batchnorm.batch_statistics": Call(batchnorm.batch_statistics, {"x": MAPS}),
     "layers.batchnorm.normalise": Call(batchnorm.normalise, {"centred": MAPS, "variance": GAMMA, "eps": 1e-5}),
     "layers.batchnorm.batch_norm": Call(batchnorm.batch_norm, {"x": MAPS, "gamma": GAMMA, "beta": BETA, "eps": 1e-5}),
@@ -351,11 +376,32 @@ CALLS = {
         population.pooled_estimate, {"means": numbers(4, 3), "variances": numbers(4, 3).abs()}
     ),
     "layers.population.RunningMoments": Call(moments_of, {"x": MAPS}),
+    "layers.preconditioned_linear.preconditioned_gradients": Call(
+        preconditioned_linear.preconditioned_gradients,
+        {"errors": numbers(5, 2), "inputs": numbers(5, 3, seed=1), "eps": 1e-5},
+    ),
+    "layers.preconditioned_linear.PreconditionedLinear": Call(
+        taking("h", lambda: torch.nn.utils.skip_init(preconditioned_linear.PreconditionedLinear, 3, 2).apply(ones)),
+        {"h": numbers(5, 3)},
+    ),
+    "layers.split_batchnorm.DetachedBatchNorm": Call(
+        taking("x", lambda: split_batchnorm.DetachedBatchNorm(3)), {"x": MAPS}
+    ),
+    "layers.split_batchnorm.BackwardBatchNorm": Call(
+        taking("x", lambda: split_batchnorm.BackwardBatchNorm(3)), {"x": MAPS}
+    ),
+    "layers.step_noise.StepNoise": Call(taking("x", lambda: step_noise.StepNoise(seeded())), {"x": MAPS}),
     "layers.rms_norm.RmsNorm": Call(taking("x", lambda: rms_norm.RmsNorm(3)), {"x": MAPS}),
     "layers.threshold_norm.ThresholdNorm": Call(
         taking("x", lambda: threshold_norm.ThresholdNorm(3, "below")), {"x": MAPS}
     ),
     "models.lenet.LeNet": Call(taking("images", lenet_on), {"images": numbers(3, 2, 32, 32)}),
+    "models.lsuv.lsuv_": Call(
+        lambda images, tolerance, most: lsuv.lsuv_(
+            small_convolution(working(images.dtype)), images, generator=seeded(), tolerance=tolerance, most=most
+        ),
+        {"images": MAPS, "tolerance": 1e-3, "most": 9},
+    ),
     "models.mlp.MLP": Call(
         taking("inputs", lambda: mlp.MLP(4, 2, depth=1, width=3, generator=seeded())), {"inputs": numbers(5, 4)}
     ),
@@ -383,6 +429,17 @@ CALLS = {
         preconditioning.capping_factors, {"eigenvalues": EIGHT, "cap": 2.0}
     ),
     "measures.preconditioning.ModePreconditioner": Call(preconditioned, {"factors": EIGHT}),
+    "measures.shift.moments": Call(shift.moments, {"values": MAPS}),
+    "measures.shift.percentiles": Call(shift.percentiles, {"values": MAPS}),
+    "measures.shift.layer_moments": Call(
+        lambda images: shift.layer_moments(small_convolution(working(images.dtype)), images, ("0",)), {"images": MAPS}
+    ),
+    "measures.gradient_shift.gradient_shifts": Call(
+        lambda images, turn: gradient_shift.gradient_shifts(
+            small_convolution(working(images.dtype)), images, numbers(5, 2), squared, ("0", "3"), turn=turn
+        ),
+        {"images": MAPS, "turn": 0.1},
+    ),
     "measures.probes.run": Call(
         lambda images: probes.run(small_convolution(working(images.dtype)), images), {"images": MAPS}
     ),

@@ -39,6 +39,8 @@ NO_NUMBERS = {
     *("models.initialisation.draw_default_", "models.norms.find_norm", "models.batched_lenet.BatchedLeNets"),
     *("measures.kernels.parity_task", "measures.probes.probe_images", "measures.probes.using_batch_statistics"),
     *("measures.probes.window_of", "measures.probes.LeNetProbe", "measures.probes.SplitError"),
+    *("measures.gradient_shift.GradientShift", "measures.shift.Moments", "measures.shift.moment_drift"),
+    "measures.shift.same_randomness",
 }
 
 
@@ -199,6 +201,7 @@ ANY_NUMBER = {
     *(("theory.channel_scaling.eigenvalue_bounds", "gains"), ("theory.channel_scaling.scale_channels", "gains")),
     *(("theory.filters.lms_step", "d"), ("theory.filters.nlms_step", "d"), ("theory.stability.mean_square_limit", "X")),
     *(("theory.matrix_products.ks_distance", "values"), ("theory.modes.resolved", "R")),
+    *(("theory.divergences.histogram_kl", "samples"), ("theory.divergences.histogram_kl", "other")),
 }
 
 
@@ -232,13 +235,16 @@ def test_wrong_number_of_dimensions(name, argument):
 
 OWN = {"theory.modes.resolved"}  # says what a dtype resolves
 GROWS = {"theory.filters.lms_trajectory"}  # past the end of float32 where the inputs are large
+SUBTRACTS = {
+    "measures.gradient_shift.gradient_shifts"
+}  # two gradients, alike beyond float32 where the inputs are small
 
 
 @pytest.mark.parametrize("name", [name for name, call in CALLS.items() if call.tensors and name not in OWN])
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 def test_single_precision_is_as_accurate_as_it_can_be(name, scale):
     """Columns of any scale: tolerances follow the dtype and the size of the numbers."""
-    if scale > 1 and name in GROWS:
+    if (scale > 1 and name in GROWS) or (scale < 1 and name in SUBTRACTS):
         pytest.skip("beyond float32")
     single = {key: (scale * value).float() for key, value in CALLS[name].tensors.items()}
     result, line = answer(name, **single)

@@ -1,0 +1,1 @@
+"""Chapter 08, internal covariate shift: its experiments, plots and verdicts."""
