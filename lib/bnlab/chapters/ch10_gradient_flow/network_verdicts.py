@@ -138,6 +138,24 @@ def share_exponents(streams: pd.DataFrame, arm: str) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
+def offsets(streams: pd.DataFrame) -> pd.DataFrame:
+    """Fit share = 1 / (slope (offset + place)) with BN: a row a seed and stage, with R^2 of 1 / share on a line.
+
+    Raises:
+        LedgerError: the arm or a stage is missing, or a share is not a positive number.
+    """
+    found = []
+    for stage in range(1, STAGES + 1):
+        inside = rows(streams[streams["place"] > 0], "streams", arm="BN", stage=stage)
+        runs = 1 / by_run(inside, "streams", run="seed", arm="place", value="share")
+        numbers(runs, "streams, 1 / share")
+        place = runs.columns.to_numpy(dtype=float)
+        for seed, run in runs.iterrows():
+            slope, straight = line(place, run.to_numpy())
+            found.append((seed, stage, run.mean() / slope - place.mean(), straight))
+    return pd.DataFrame(found, columns=["seed", "stage", "offset", "r_squared"])
+
+
 def shares(streams: pd.DataFrame, **where: str) -> Verdict:
     """Judge L-Share by the exponents in the three stages."""
     exponents, control = share_exponents(streams, "BN"), share_exponents(streams, "SkipInit")
@@ -148,6 +166,8 @@ def shares(streams: pd.DataFrame, **where: str) -> Verdict:
     controls = ", ".join(f"{control[stage].median():.2f}" for stage in control)
     last = rows(streams, "streams", block=streams["block"].max())
     ends = by_run(last, "streams", run="seed", arm="arm", value="share", arms=("BN", "none", "SkipInit")).median()
+    inverse = offsets(streams)
+    starts = ", ".join(f"{value:.1f}" for value in inverse.groupby("stage")["offset"].median())
     return judge(
         "L-Share",
         trend(near.all(axis=1)),
@@ -155,7 +175,8 @@ def shares(streams: pd.DataFrame, **where: str) -> Verdict:
         settings=(len(holds), STAGES),
         seeds=len(exponents),
         measured=f"Exponents in the three stages: {in_stages} (medians); the share falls in every stage in {falls} of "
-        f"{len(exponents)} seeds. SkipInit: {controls}. Share in the last block: {ends['BN']:.3f} with BN, "
+        f"{len(exponents)} seeds, as 1 over the place plus {starts} ($R^2$ at least "
+        f"{inverse['r_squared'].min():.3f}). SkipInit: {controls}. Share in the last block: {ends['BN']:.3f} with BN, "
         f"{ends['none']:.2f} without, {ends['SkipInit']:.3f} with SkipInit.",
         **where,
     )

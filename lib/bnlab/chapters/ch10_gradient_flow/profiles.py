@@ -131,8 +131,8 @@ def slopes(profiles: pd.DataFrame) -> pd.DataFrame:
         layer = run["layer"].to_numpy(dtype=float)
         with np.errstate(divide="ignore"):
             height = np.log(run["gradient"].to_numpy())
-        line, power = (line(x, height) for x in (layer, np.log(layer + 1)))
-        rows.append((*keys, -line[0], line[1], -power[0], power[1], float(np.exp(height[0] - height[-1]))))
+        straight, power = (line(x, height) for x in (layer, np.log(layer + 1)))
+        rows.append((*keys, -straight[0], straight[1], -power[0], power[1], float(np.exp(height[0] - height[-1]))))
     units = {name: UNITS[name] for name in ("activation", "weights", "arm", "seed")} | {"slope": "nats a layer"}
     return table(rows, units | {"r_squared": "1", "exponent": "1", "r_squared_power": "1", "total": "ratio"})
 
