@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from bnlab.datasets import Dataset
 from bnlab.measures.jacobians import gradient_profile
+from bnlab.models.norms import find_norm
 from bnlab.models.residual_mlp import ResidualMLP
 from bnlab.randomness import generator
 from bnlab.tables import table
@@ -61,16 +62,29 @@ def network(inputs: Tensor, arm: str, activation: str, weights: str, depth: int,
     return net.to(inputs)
 
 
-def profile_rows(batch: Batch, arm: str, activation: str, weights: str, depth: int, width: int, seed: int) -> list:
-    """Rows of one network, from the stem's output to the last block's, cross-entropy on one batch."""
-    net = network(batch[0], arm, activation, weights, depth, width, seed)
-    layers = ["stem", *(f"blocks.{k}" for k in range(depth))]
-    found = gradient_profile(net, *batch, functional.cross_entropy, layers)
-    columns = (found.outputs, found.parameters, found.powers)
-    return [
-        (activation, weights, arm, seed, layer, *values)
-        for layer, values in enumerate(zip(*(column.tolist() for column in columns), strict=True))
-    ]
+def become(net: ResidualMLP, arm: str) -> ResidualMLP:
+    """Turn a network into another arm's in place: its weights are half of the work of making one."""
+    norm, skip = ARMS[arm]
+    weight = net.stem.weight
+    for block in net.blocks:
+        block.norm, block.skip = find_norm(norm).after(len(weight)).to(weight), skip
+    return net
+
+
+def profile_rows(
+    batch: Batch, arms: Iterable[str], activation: str, weights: str, depth: int, width: int, seed: int
+) -> list:
+    """Rows of some arms, from the stem's output to the last block's, cross-entropy on one batch."""
+    layers, rows = ["stem", *(f"blocks.{k}" for k in range(depth))], []
+    net = network(batch[0], "none", activation, weights, depth, width, seed)
+    for arm in arms:
+        found = gradient_profile(become(net, arm), *batch, functional.cross_entropy, layers)
+        columns = (found.outputs, found.parameters, found.powers)
+        rows += [
+            (activation, weights, arm, seed, layer, *values)
+            for layer, values in enumerate(zip(*(column.tolist() for column in columns), strict=True))
+        ]
+    return rows
 
 
 def grid(
@@ -82,8 +96,7 @@ def grid(
         inputs = random_inputs(batch, seed)
         for kind in weights:
             for activation in ACTIVATIONS:
-                for arm in ARMS:
-                    rows += profile_rows(inputs, arm, activation, kind, depth, width, seed)
+                rows += profile_rows(inputs, ARMS, activation, kind, depth, width, seed)
     return table(rows, UNITS)
 
 
@@ -93,9 +106,8 @@ def on_images(dataset: Dataset, depth: int, width: int, batch: int, seeds: Seque
     for seed in seeds:
         inputs = image_inputs(dataset, batch, seed)
         for activation in ACTIVATIONS:
-            for arm in ("none", "BN"):
-                rows += profile_rows(inputs, arm, activation, "Gaussian, gain 1", depth, width, seed)
-        rows += profile_rows(inputs, "BN", "linear", "orthogonal", depth, width, seed)
+            rows += profile_rows(inputs, ("none", "BN"), activation, "Gaussian, gain 1", depth, width, seed)
+        rows += profile_rows(inputs, ("BN",), "linear", "orthogonal", depth, width, seed)
     return table(rows, UNITS)
 
 
@@ -104,8 +116,8 @@ def rectifiers(dataset: Dataset, depth: int, width: int, batch: int, seeds: Sequ
     rows = []
     for seed in seeds:
         inputs = image_inputs(dataset, batch, seed)
-        for arm, weights in (("none", "Gaussian, gain 1"), ("none", "Gaussian"), ("BN", "Gaussian")):
-            rows += profile_rows(inputs, arm, "relu", weights, depth, width, seed)
+        for arms, weights in ((("none",), "Gaussian, gain 1"), (("none", "BN"), "Gaussian")):
+            rows += profile_rows(inputs, arms, "relu", weights, depth, width, seed)
     return table(rows, UNITS)
 
 
@@ -114,8 +126,7 @@ def residual(blocks: int, width: int, batch: int, seeds: Sequence[int]) -> pd.Da
     rows = []
     for seed in seeds:
         inputs = random_inputs(batch, seed)
-        for arm in ("skip", "skip + BN"):
-            rows += profile_rows(inputs, arm, "relu", "Gaussian", blocks, width, seed)
+        rows += profile_rows(inputs, ("skip", "skip + BN"), "relu", "Gaussian", blocks, width, seed)
     return table(rows, UNITS)
 
 

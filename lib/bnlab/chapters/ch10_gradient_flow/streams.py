@@ -40,7 +40,7 @@ def streams(dataset: Dataset, depth: int, images: int, seeds: Sequence[int]) -> 
         for arm in ARMS:
             net = network(arm, depth, x, seed)
             found = gradient_profile(net, x, chosen.train_labels, functional.cross_entropy, names)
-            shares = branch_shares(net, x, blocks)
+            shares = [float("nan")] + [0.0] * blocks if arm == "zero" else branch_shares(net, x, blocks)
             for block in range(blocks + 1):
                 stage, place = divmod(block - 1, blocks // STAGES) if block else (0, -1)
                 numbers = (found.powers[block].item(), found.outputs[block].item(), shares[block])
