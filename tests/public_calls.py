@@ -23,13 +23,14 @@ from bnlab.layers import (
     rms_norm,
     threshold_norm,
 )
-from bnlab.measures import gradients, kernels, preconditioning, probes
-from bnlab.models import lenet, mlp, resnet, vgg
+from bnlab.measures import gradients, jacobians, kernels, preconditioning, probes
+from bnlab.models import lenet, mlp, residual_mlp, resnet, vgg
 from bnlab.theory import (
     batch_noise,
     channel_scaling,
     filters,
     matrix_products,
+    mean_field,
     minimum_disturbance,
     modes,
     patch_products,
@@ -238,6 +239,32 @@ CALLS = {
         lambda values: matrix_products.ks_distance(values, lambda x: np.clip(x, 0, 1)),
         {"values": torch.rand(5, generator=seeded(), dtype=torch.float64)},
     ),
+    "theory.mean_field.moments": Call(
+        lambda variance: mean_field.moments("tanh", variance), {"variance": 0.5}
+    ),
+    "theory.mean_field.plain_rate": Call(
+        lambda weight_variance, variance: mean_field.plain_rate("tanh", weight_variance, variance),
+        {"weight_variance": 2.0, "variance": 0.5},
+    ),
+    "theory.mean_field.normalised_rate": Call(lambda: mean_field.normalised_rate("relu"), {}),
+    "theory.mean_field.plain_profile": Call(
+        lambda depth, weight_variance, variance: mean_field.plain_profile("tanh", depth, weight_variance, variance),
+        {"depth": 3, "weight_variance": 2.0, "variance": 0.5},
+    ),
+    "theory.mean_field.residual_profile": Call(
+        lambda blocks, weight_variance, variance: mean_field.residual_profile(
+            "relu", blocks, weight_variance, variance=variance
+        ),
+        {"blocks": 3, "weight_variance": 2.0, "variance": 0.5},
+    ),
+    "theory.mean_field.branch_shares": Call(
+        lambda blocks, weight_variance, variance: mean_field.branch_shares("relu", blocks, weight_variance, variance),
+        {"blocks": 3, "weight_variance": 2.0, "variance": 0.5},
+    ),
+    "theory.mean_field.gradient_correlations": Call(
+        lambda correlation, depth: mean_field.gradient_correlations(correlation, depth, skip=True, normalised=True),
+        {"correlation": 0.5, "depth": 3},
+    ),
     "theory.minimum_disturbance.constrained_minimum": Call(
         minimum_disturbance.constrained_minimum, {"W": W, "X": NODES[:, :3], "D": numbers(3)}
     ),
@@ -369,8 +396,24 @@ CALLS = {
     "models.mlp.MLP": Call(
         taking("inputs", lambda: mlp.MLP(4, 2, depth=1, width=3, generator=seeded())), {"inputs": numbers(5, 4)}
     ),
+    "models.residual_mlp.ResidualMLP": Call(
+        taking("inputs", lambda: residual_mlp.ResidualMLP(4, 2, depth=1, width=3, generator=seeded())),
+        {"inputs": numbers(5, 4)},
+    ),
     "models.resnet.ResNet": Call(taking("images", resnet_on), {"images": numbers(3, 2, 6, 5)}),
     "models.vgg.VGG": Call(taking("images", vgg_on), {"images": numbers(3, 2, 32, 32)}),
+    "measures.jacobians.gradient_profile": Call(
+        lambda inputs: jacobians.gradient_profile(
+            network(working(inputs.dtype)), inputs, numbers(5, 2).to(working(inputs.dtype)), squared, ["0", "3"]
+        ),
+        {"inputs": numbers(5, 3)},
+    ),
+    "measures.jacobians.jacobian": Call(
+        lambda inputs: jacobians.jacobian(network(working(inputs.dtype)), inputs), {"inputs": numbers(5, 3)}
+    ),
+    "measures.jacobians.singular_values": Call(
+        lambda inputs: jacobians.singular_values(network(working(inputs.dtype)), inputs), {"inputs": numbers(5, 3)}
+    ),
     "measures.gradients.local_errors": Call(
         lambda images: gradients.local_errors(
             small_convolution(working(images.dtype)), images, numbers(5, 2), squared, "0"

@@ -38,6 +38,7 @@ NO_NUMBERS = {
     *("layers.population.exact_statistics", "layers.population.averaged_statistics"),
     *("models.initialisation.draw_default_", "models.norms.find_norm", "models.batched_lenet.BatchedLeNets"),
     "models.fan_scaling.draw_normal_",
+    *("theory.mean_field.Moments", "measures.jacobians.GradientProfile"),
     *("measures.kernels.parity_task", "measures.probes.probe_images", "measures.probes.using_batch_statistics"),
     *("measures.probes.window_of", "measures.probes.LeNetProbe", "measures.probes.SplitError"),
 }

@@ -15,7 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from bnlab import checks
-from bnlab.measures.probes import run
+
+
+class _LayerError(ValueError):
+    """What a layer gives is no tensor: said as it is, not as a fault of the inputs."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +52,16 @@ def gradient_profile(
 
     Raises:
         ValueError: no layer, or one that the model does not have; one that runs other than once, gives no tensor of
-            real numbers, or has no part in the loss; a loss that is no single finite number; or as `probes.run`.
+            real numbers, or has no part in the loss; a loss that is no single finite number; or inputs that are
+            not finite real floating-point numbers, or do not pass the model.
     """
+    checks.tensor("inputs", inputs, "(B, ...)", half=True)
     modules = _named(model, layers)
     seen: dict[str, list[Tensor]] = {name: [] for name in modules}
 
     def keep(name: str, output: object) -> Tensor:
         if not isinstance(output, Tensor) or not output.is_floating_point():
-            raise ValueError(f"layers: {name!r} gives a {type(output).__name__}, not one tensor of real numbers")
+            raise _LayerError(f"layers: {name!r} gives a {type(output).__name__}, not one tensor of real numbers")
         output = output if output.requires_grad else output.detach().requires_grad_()
         seen[name].append(output)
         return output.clone()  # a later layer may work in place
@@ -67,7 +72,7 @@ def gradient_profile(
     ]
     try:
         with _aside(model, inputs) as passed:
-            value = _single(loss(run(passed, inputs), targets))
+            value = _single(loss(_run(passed, inputs), targets))
             if other := [name for name, outputs in seen.items() if len(outputs) != 1]:
                 raise ValueError(f"layers: {other[0]!r} ran {len(seen[other[0]])} times on the inputs, not once")
             outputs = [outputs[0] for outputs in seen.values()]
@@ -105,7 +110,7 @@ def jacobian(model: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
     checks.tensor("inputs", inputs)
     leaf = inputs.detach().clone().requires_grad_()
     with _aside(model, inputs) as passed:
-        outputs = run(passed, leaf.clone())  # a clone: the model may work on its input in place
+        outputs = _run(passed, leaf.clone())  # a clone: the model may work on its input in place
         if not isinstance(outputs, Tensor) or not outputs.is_floating_point() or not outputs.isfinite().all():
             raise ValueError("model: its outputs are no tensor of finite real numbers")
         if not outputs.requires_grad:
@@ -145,6 +150,18 @@ def _aside(model: Callable[[Tensor], Tensor], inputs: Tensor) -> Iterator[Callab
             yield model
 
 
+def _run(model: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+    try:
+        return model(inputs)
+    except (RuntimeError, ValueError) as error:
+        if isinstance(error, (torch.OutOfMemoryError, _LayerError)):
+            raise
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"inputs: {inputs.dtype} of shape {tuple(inputs.shape)} do not pass the model: {reason}"
+        ) from error
+
+
 def _named(model: nn.Module, layers: Sequence[str]) -> dict[str, nn.Module]:
     known = dict(model.named_modules())
     names = [layers] if isinstance(layers, str) else list(layers)
@@ -159,7 +176,7 @@ def _single(value: object) -> Tensor:
     if not isinstance(value, Tensor) or value.numel() != 1 or not value.is_floating_point():
         raise ValueError("loss: it gives no tensor of one real number")
     if not value.isfinite():
-        raise ValueError(f"loss: it is {value.item()}, so it has no gradients")
+        raise ValueError(f"loss: it is {value.item()} on these inputs, so it has no gradients")
     if not value.requires_grad:
         raise ValueError("loss: it does not depend on the layers")
     return value.reshape(())

@@ -16,7 +16,7 @@ INITIALISATIONS = ("he", "xavier", "orthogonal")
 HERE = ("none", *(name for name, entry in NORMS.items() if not isinstance(entry.after(1), nn.Identity)))
 
 
-class ResidualBlock(nn.Module):
+class _Block(nn.Module):
     """x -> x + scale W phi(norm(x)) of features (B, width), or the branch alone without ``skip``."""
 
     def __init__(self, width: int, norm: str, activation: str, skip: bool, scale: float | None):
@@ -80,7 +80,7 @@ class ResidualMLP(nn.Module):
         checks.choice("initialisation", initialisation, INITIALISATIONS)
         scale = None if branch_scale is None else checks.number("branch_scale", branch_scale)
         self.stem = nn.utils.skip_init(nn.Linear, in_features, width, bias=False)
-        self.blocks = nn.ModuleList(ResidualBlock(width, norm, activation, skip, scale) for _ in range(depth))
+        self.blocks = nn.ModuleList(_Block(width, norm, activation, skip, scale) for _ in range(depth))
         self.head = nn.utils.skip_init(nn.Linear, width, classes, bias=False)
         gains = [1.0, *[GAINS[activation]] * depth, 1.0]
         linears = [self.stem, *(block.linear for block in self.blocks), self.head]
