@@ -20,9 +20,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bnlab import checks
@@ -62,8 +64,8 @@ def moments(activation: str, variance: float = 1.0) -> Moments:
         return Moments(0.0, q, 1.0)
     if activation == "relu":
         return Moments(math.sqrt(q / (2 * math.pi)), q / 2, 0.5)
-    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
-    weights, z = weights / weights.sum(), math.sqrt(q) * nodes
+    nodes, weights = _rule()
+    z = math.sqrt(q) * nodes
     if activation == "tanh":
         values = np.tanh(z)
         slopes = 1 - values**2
@@ -71,6 +73,13 @@ def moments(activation: str, variance: float = 1.0) -> Moments:
         values = 1 / (1 + np.exp(-z))
         slopes = values * (1 - values)
     return Moments(*(float(weights @ found) for found in (values, values**2, slopes**2)))
+
+
+@lru_cache(maxsize=1)
+def _rule() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Nodes and weights of the Gauss-Hermite rule, the weights of sum 1; it takes longer than all else here."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
+    return nodes, weights / weights.sum()
 
 
 def plain_rate(activation: str, weight_variance: float, variance: float = 1.0) -> float:
