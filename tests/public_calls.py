@@ -239,9 +239,7 @@ CALLS = {
         lambda values: matrix_products.ks_distance(values, lambda x: np.clip(x, 0, 1)),
         {"values": torch.rand(5, generator=seeded(), dtype=torch.float64)},
     ),
-    "theory.mean_field.moments": Call(
-        lambda variance: mean_field.moments("tanh", variance), {"variance": 0.5}
-    ),
+    "theory.mean_field.moments": Call(lambda variance: mean_field.moments("tanh", variance), {"variance": 0.5}),
     "theory.mean_field.plain_rate": Call(
         lambda weight_variance, variance: mean_field.plain_rate("tanh", weight_variance, variance),
         {"weight_variance": 2.0, "variance": 0.5},

@@ -1,6 +1,7 @@
 """Gradient profiles and Jacobians on networks that are not the book's: closed forms, finite differences, refusals."""
 
 import copy
+import itertools
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ def half_square(y, d):
 def chain(*sizes, between=nn.Identity):
     """Linear layers without biases, seeded; something after each but the last."""
     layers = []
-    for number, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for number, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
         linear = nn.Linear(fan_in, fan_out, bias=False, dtype=float64)
         linear.weight = nn.Parameter(normal(fan_out, fan_in, seed=number))
         layers += [linear, between()]
@@ -37,7 +38,10 @@ def test_profile_of_a_deep_linear_network_is_its_closed_form():
     g3 = y3 - d
     g2, g1 = g3 @ W3, g3 @ W3 @ W2
     found = gradient_profile(net, x, d, half_square, ["0", "2", "4"])
-    squares = lambda *tensors: torch.stack([t.square().sum() for t in tensors])
+
+    def squares(*tensors):
+        return torch.stack([t.square().sum() for t in tensors])
+
     torch.testing.assert_close(found.outputs, squares(g1, g2, g3), rtol=1e-12, atol=0)
     torch.testing.assert_close(found.parameters, squares(g1.T @ x, g2.T @ y1, g3.T @ y2), rtol=1e-12, atol=0)
     torch.testing.assert_close(found.powers, torch.stack([y.square().mean() for y in (y1, y2, y3)]), rtol=1e-12, atol=0)
@@ -148,7 +152,7 @@ class Twice(nn.Module):
 )
 def test_layers_that_cannot_be_looked_at(layers, words):
     net = Twice()
-    with pytest.raises(ValueError, match="^" + words):
+    with pytest.raises(ValueError, match=r"^" + words):
         gradient_profile(net, normal(4, 3), normal(4, 3), half_square, layers)
     assert not any(module._forward_hooks for module in net.modules())
 
@@ -156,15 +160,15 @@ def test_layers_that_cannot_be_looked_at(layers, words):
 @pytest.mark.parametrize(
     ("loss", "words"),
     [
-        (lambda y, d: (y.sum() * float("nan")), "loss: it is nan on these inputs, so it has no gradients"),
-        (lambda y, d: (y.sum() / 0), "loss: it is -?inf"),
+        (lambda y, d: y.sum() * float("nan"), "loss: it is nan on these inputs, so it has no gradients"),
+        (lambda y, d: y.sum() / 0, "loss: it is -?inf"),
         (lambda y, d: y, "loss: it gives no tensor of one real number"),
         (lambda y, d: 1.0, "loss: it gives no tensor"),
         (lambda y, d: torch.tensor(1.0), "loss: it does not depend on the layers"),
     ],
 )
 def test_losses_without_a_gradient(loss, words):
-    with pytest.raises(ValueError, match="^" + words):
+    with pytest.raises(ValueError, match=r"^" + words):
         gradient_profile(chain(3, 2), normal(4, 3), None, loss, ["0"])
 
 
@@ -174,11 +178,11 @@ def test_one_name_is_a_list_of_one():
 
 def test_inputs_that_do_not_pass():
     for look in (lambda x: jacobian(chain(3, 2), x), lambda x: singular_values(chain(3, 2), x)):
-        with pytest.raises(ValueError, match="^inputs: torch.float64 of shape .4, 2. do not pass the model"):
+        with pytest.raises(ValueError, match=r"^inputs: torch.float64 of shape .4, 2. do not pass the model"):
             look(normal(4, 2))
-        with pytest.raises(ValueError, match="^inputs: torch.int64 is no real floating-point dtype"):
+        with pytest.raises(ValueError, match=r"^inputs: torch.int64 is no real floating-point dtype"):
             look(torch.ones(4, 3, dtype=torch.int64))
-    with pytest.raises(ValueError, match="^inputs: torch.float64 of shape .4, 2. do not pass the model"):
+    with pytest.raises(ValueError, match=r"^inputs: torch.float64 of shape .4, 2. do not pass the model"):
         gradient_profile(chain(3, 2), normal(4, 2), None, half_square, ["0"])
 
 
@@ -224,9 +228,9 @@ def test_without_a_norm_the_jacobian_is_block_diagonal_and_its_dtype_is_the_inpu
 
 
 def test_functions_without_a_jacobian():
-    with pytest.raises(ValueError, match="^model: its outputs do not depend on the inputs"):
+    with pytest.raises(ValueError, match=r"^model: its outputs do not depend on the inputs"):
         jacobian(lambda x: torch.ones(2), normal(2, 2))
-    with pytest.raises(ValueError, match="^model: its outputs are no tensor of finite"):
+    with pytest.raises(ValueError, match=r"^model: its outputs are no tensor of finite"):
         jacobian(lambda x: x / 0, normal(2, 2))
-    with pytest.raises(ValueError, match="^model: a derivative of its outputs is not finite"):
+    with pytest.raises(ValueError, match=r"^model: a derivative of its outputs is not finite"):
         singular_values(lambda x: x.abs().sqrt(), torch.zeros(1, 2))

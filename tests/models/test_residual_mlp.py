@@ -10,7 +10,12 @@ from bnlab.models.mlp import ACTIVATIONS
 from bnlab.models.residual_mlp import HERE, ResidualMLP
 from bnlab.randomness import generator
 
-BY_HAND = {"relu": lambda z: z * (z > 0), "tanh": np.tanh, "sigmoid": lambda z: 1 / (1 + np.exp(-z)), "linear": lambda z: z}
+BY_HAND = {
+    "relu": lambda z: z * (z > 0),
+    "tanh": np.tanh,
+    "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
+    "linear": lambda z: z,
+}
 
 
 def make(**options):
@@ -26,7 +31,10 @@ X = torch.randn(7, 5, generator=generator(1, "inputs"), dtype=torch.float64)
 @pytest.mark.parametrize("skip", [True, False])
 def test_forward_is_the_formula(activation, norm, skip):
     net = make(activation=activation, norm=norm, skip=skip, branch_scale=0.3)
-    weight = lambda linear: linear.weight.detach().numpy().T
+
+    def weight(linear):
+        return linear.weight.detach().numpy().T
+
     h = X.numpy() @ weight(net.stem)
     for block in net.blocks:
         x = (h - h.mean(0)) / np.sqrt(h.var(0) + 1e-5) if norm == "batch" else h
@@ -97,7 +105,7 @@ def test_refusals(options, words):
 
 
 def test_other_inputs_are_refused():
-    with pytest.raises(ValueError, match="^inputs: 6 features where the network has 5"):
+    with pytest.raises(ValueError, match=r"^inputs: 6 features where the network has 5"):
         make()(torch.zeros(3, 6, dtype=torch.float64))
-    with pytest.raises(ValueError, match="^inputs: torch.float32 where"):
+    with pytest.raises(ValueError, match=r"^inputs: torch.float32 where"):
         make()(X.float())

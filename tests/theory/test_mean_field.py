@@ -20,7 +20,10 @@ FUNCTIONS = {
 def expectation(function, variance):
     """E f(z) by adaptive quadrature on either side of 0."""
     q = math.sqrt(variance)
-    density = lambda z: function(q * z) * math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+
+    def density(z):
+        return function(q * z) * math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+
     return sum(integrate.quad(density, *ends, epsabs=1e-13, epsrel=1e-12)[0] for ends in ((-12, 0), (0, 12)))
 
 
@@ -74,7 +77,7 @@ def test_plain_profiles_are_products_of_the_rates_on_the_way():
 
 
 def test_tanh_without_a_norm_decays_as_a_power_of_the_depth():
-    """At weight variance 1, q_l ~ 1 / (2 l) and each factor is about 1 - 2 q = 1 - 1 / l: the gradient falls as 1 / l."""
+    """At weight variance 1, q_l ~ 1 / (2 l), and each factor is about 1 - 2 q = 1 - 1 / l: gradients fall as 1 / l."""
     profile = mean_field.plain_profile("tanh", 4001, 1.0)
     assert (profile[1000] / profile[2000]).item() == pytest.approx(0.5, abs=0.01)
     assert (profile[1000] / profile[4000]).item() == pytest.approx(0.25, abs=0.01)

@@ -28,7 +28,7 @@ class _Block(nn.Module):
         self.scale = None if scale is None else nn.Parameter(torch.tensor(float(scale)))
 
     def branch(self, x: Tensor) -> Tensor:
-        """scale W phi(norm(x)), (B, width)."""
+        """W phi(norm(x)), scaled: (B, width)."""
         normalised = x if isinstance(self.norm, nn.Identity) else self.norm(x[:, :, None, None]).flatten(1)
         y = self.linear(self.activation(normalised))
         return y if self.scale is None else self.scale * y

@@ -193,7 +193,7 @@ def gradient_correlations(correlation: float, depth: int, *, skip: bool, normali
         both, product = 1 - theta / math.pi, (math.sin(theta) + (math.pi - theta) * c) / math.pi
         size = 1.0 if normalised else v  # of what the rectifiers are given
         kept *= (1 + both * size / v) / (1 + size / v) if skip else both
-        covariance, v = ((covariance, v) if skip else (0.0, 0.0))
+        covariance, v = (covariance, v) if skip else (0.0, 0.0)
         covariance, v = covariance + size * (product - lost), v + size * (1 - lost)
         found.append(kept)
     return torch.tensor(found, dtype=torch.float64)

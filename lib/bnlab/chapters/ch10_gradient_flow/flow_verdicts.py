@@ -8,7 +8,7 @@ import pandas as pd
 
 from bnlab.chapters.ch10_gradient_flow.profiles import ACTIVATIONS, slopes
 from bnlab.claims.criteria import by_run, numbers, rows
-from bnlab.claims.ledger import Verdict, correction, identity, judge, refutation, trend
+from bnlab.claims.ledger import LedgerError, Verdict, correction, identity, judge, refutation, trend
 from bnlab.claims.statistics import quartiles
 from bnlab.theory.mean_field import normalised_rate, plain_rate
 
@@ -23,26 +23,44 @@ def by_seed(profiles: pd.DataFrame, name: str, value: str, **where: str) -> pd.S
     """One number of `profiles.slopes` a seed, for one kind of network.
 
     Raises:
-        LedgerError: the network is missing, has a seed twice, or its number is not a number.
+        LedgerError: the network or a layer of it is missing, it has a seed twice, or its number is not a number.
     """
-    found = rows(slopes(rows(profiles, name, **where)), name)
-    table = by_run(found, name, run="seed", arm="arm", value=value)
+    chosen = rows(profiles, name, **where)
+    by_run(chosen, name, run="seed", arm="layer", value="gradient")
+    table = by_run(slopes(chosen), name, run="seed", arm="arm", value=value)
     return table.iloc[:, 0]
+
+
+def paired(name: str, **columns: pd.Series) -> pd.DataFrame:
+    """Numbers of several networks side by side: a row a seed.
+
+    Raises:
+        LedgerError: a network lacks a seed that another has.
+    """
+    table = pd.DataFrame(columns)
+    if lost := int(table.isna().sum(axis=None)):
+        raise LedgerError(f"{name}: {lost} runs are lost: not every network has all seeds.")
+    return table
 
 
 def vanishing(rectifiers: pd.DataFrame, **where: str) -> Verdict:
     """Judge E-Van by wide ReLU networks without normalisation."""
     plain = {"arm": "none", "activation": "relu"}
-    small, he = (by_seed(rectifiers, "rectifiers", "slope", weights=kind, **plain) for kind in (GAIN_1, HE))
-    straight = by_seed(rectifiers, "rectifiers", "r_squared", weights=GAIN_1, **plain)
-    factors = [math.exp(quartiles(found).median) for found in (small, he)]
+    found = paired(
+        "rectifiers",
+        small=by_seed(rectifiers, "rectifiers", "slope", weights=GAIN_1, **plain),
+        straight=by_seed(rectifiers, "rectifiers", "r_squared", weights=GAIN_1, **plain),
+        he=by_seed(rectifiers, "rectifiers", "slope", weights=HE, **plain),
+    )
+    straight = found["straight"]
+    factors = [math.exp(quartiles(found[key]).median) for key in ("small", "he")]
     theory = [plain_rate("relu", variance) for variance in (1.0, 2.0)]
-    near = all(abs(found / right - 1) <= NEAR for found, right in zip(factors, theory, strict=True))
+    near = all(abs(factor / right - 1) <= NEAR for factor, right in zip(factors, theory, strict=True))
     return judge(
         "E-Van",
         identity(near and trend(straight > STRAIGHT) == "reproduced"),
         statistic=factors[0],
-        seeds=len(small),
+        seeds=len(found),
         measured=f"Squared gradients are multiplied by {factors[0]:.3f} a layer towards the input with weights of "
         f"gain 1 (theory {theory[0]:g}; $R^2$ at least {straight.min():.3f}) and by {factors[1]:.3f} with He's "
         f"(theory {theory[1]:g}; medians): exponential decay is a matter of the weights' scale.",
@@ -53,8 +71,13 @@ def vanishing(rectifiers: pd.DataFrame, **where: str) -> Verdict:
 def exploding(rectifiers: pd.DataFrame, **where: str) -> Verdict:
     """Judge E-BNexp by wide ReLU networks with Batch Normalization."""
     chain = {"arm": "BN", "activation": "relu", "weights": HE}
-    slope, total = (by_seed(rectifiers, "rectifiers", value, **chain) for value in ("slope", "total"))
-    plain = by_seed(rectifiers, "rectifiers", "total", arm="none", activation="relu", weights=HE)
+    found = paired(
+        "rectifiers",
+        slope=by_seed(rectifiers, "rectifiers", "slope", **chain),
+        total=by_seed(rectifiers, "rectifiers", "total", **chain),
+        plain=by_seed(rectifiers, "rectifiers", "total", arm="none", activation="relu", weights=HE),
+    )
+    slope, plain = found["slope"], found["plain"]
     factor, theory = math.exp(quartiles(slope).median), normalised_rate("relu")
     explodes = trend(slope > math.log(1.3)) == "reproduced" and abs(factor / theory - 1) <= NEAR
     return judge(
@@ -63,7 +86,7 @@ def exploding(rectifiers: pd.DataFrame, **where: str) -> Verdict:
         statistic=factor,
         seeds=len(slope),
         measured=f"Nothing vanishes, but squared gradients grow by {factor:.3f} a layer towards the input (median; "
-        f"theory $\\pi/(\\pi - 1) = {theory:.3f}$), at least {numbers(total, 'growth').min():.1e} times in all; "
+        f"theory $\\pi/(\\pi - 1) = {theory:.3f}$), at least {found['total'].min():.1e} times in all; "
         f"He's weights alone: {quartiles(plain).median:.2g} times.",
         **where,
     )
@@ -76,22 +99,21 @@ def ninety(images: pd.DataFrame, **where: str) -> Verdict:
         for activation in ACTIVATIONS
         for arm in ("none", "BN")
     }
-    table = pd.DataFrame(found)
-    numbers(table, "images, slope")
-    decays = [name for name in ACTIVATIONS if (table[name, "none"] < -GROWS).all()]
+    table = paired("images", **{f"{activation} {arm}": column for (activation, arm), column in found.items()})
+    decays = [name for name in ACTIVATIONS if (table[f"{name} none"] < -GROWS).all()]
     prevented = pd.Series(bool(decays), index=table.index)
     for name in decays:
-        prevented &= table[name, "BN"] > -FLAT
-    grows = [name for name in ACTIVATIONS if (table[name, "BN"] > GROWS).all()]
-    may = pd.DataFrame({name: table[name, "BN"] > GROWS for name in ACTIVATIONS}).any(axis=1)
+        prevented &= table[f"{name} BN"] > -FLAT
+    grows = [name for name in ACTIVATIONS if (table[f"{name} BN"] > GROWS).all()]
+    may = pd.DataFrame({name: table[f"{name} BN"] > GROWS for name in ACTIVATIONS}).any(axis=1)
     medians = table.median()
     each = "; ".join(
-        f"{name} {medians[name, 'none']:+.3f} without, {medians[name, 'BN']:+.3f} with" for name in ACTIVATIONS
+        f"{name} {medians[f'{name} none']:+.3f} without, {medians[f'{name} BN']:+.3f} with" for name in ACTIVATIONS
     )
     return judge(
         "E-90",
         trend(prevented & may),
-        statistic=medians[("relu", "BN")],
+        statistic=medians["relu BN"],
         seeds=len(table),
         measured=f"Nats a layer towards the input: {each} (medians). Exponential decay without BN: "
         f"{', '.join(decays) or 'none'}; growth with BN: {', '.join(grows) or 'none'}.",
@@ -103,19 +125,25 @@ def stable(residual: pd.DataFrame, **where: str) -> Verdict:
     """Judge E-Res by deep residual networks."""
     chain = {"activation": "relu", "weights": HE}
     with_bn, without = (rows(residual, "residual", arm=arm, **chain) for arm in ("skip + BN", "skip"))
-    line, power, exponent, total = (
-        by_seed(with_bn, "residual", value) for value in ("r_squared", "r_squared_power", "exponent", "total")
+    found = paired(
+        "residual",
+        plain=by_seed(without, "residual", "total"),
+        **{
+            value: by_seed(with_bn, "residual", value)
+            for value in ("r_squared", "r_squared_power", "exponent", "total")
+        },
     )
-    plain = by_seed(without, "residual", "total")
+    line, power, exponent = found["r_squared"], found["r_squared_power"], found["exponent"]
     return judge(
         "E-Res",
         trend(power > line),
         statistic=quartiles(exponent).median,
         interval=(exponent.min(), exponent.max()),
         seeds=len(line),
-        measured=f"Over {with_bn['layer'].max()} blocks the squared gradient grows {quartiles(total).median:.0f} times "
-        f"with BN, as a power of the depth ($R^2$ {power.min():.3f} at least, against {line.max():.3f} at most for an "
-        f"exponential), and {quartiles(plain).median:.0e} times without (medians).",
+        measured=f"Over {with_bn['layer'].max()} blocks the squared gradient grows "
+        f"{quartiles(found['total']).median:.0f} times with BN, as a power of the depth ($R^2$ {power.min():.3f} at "
+        f"least, against {line.max():.3f} at most for an exponential), and {quartiles(found['plain']).median:.0e} times "
+        "without (medians).",
         **where,
     )
 
@@ -123,8 +151,12 @@ def stable(residual: pd.DataFrame, **where: str) -> Verdict:
 def orthogonal(profiles: pd.DataFrame, images: pd.DataFrame, **where: str) -> Verdict:
     """Judge L-Ortho by networks on independent inputs; the same on images is reported."""
     linear = {"activation": "linear", "arm": "BN", "weights": "orthogonal"}
-    flat = by_seed(profiles, "profiles", "slope", **linear)
-    gaussian = by_seed(profiles, "profiles", "slope", activation="relu", arm="BN", weights=HE)
+    found = paired(
+        "profiles",
+        flat=by_seed(profiles, "profiles", "slope", **linear),
+        gaussian=by_seed(profiles, "profiles", "slope", activation="relu", arm="BN", weights=HE),
+    )
+    flat, gaussian = found["flat"], found["gaussian"]
     theory = math.log(normalised_rate("relu"))
     on_images = by_seed(images, "images", "slope", **linear)
     return judge(

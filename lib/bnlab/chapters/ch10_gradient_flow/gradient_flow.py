@@ -60,9 +60,7 @@ def parts(
     return {
         "profiles": partial(profiles.grid, depth, width, batch, every),
         "images": partial(profiles.on_images, dataset, depth, width, batch, every),
-        "rectifiers": partial(
-            profiles.rectifiers, dataset, rectifier_depth, rectifier_width, rectifier_width, every
-        ),
+        "rectifiers": partial(profiles.rectifiers, dataset, rectifier_depth, rectifier_width, rectifier_width, every),
         "residual": partial(profiles.residual, residual_blocks, width, batch, every),
         "spectra": partial(
             spectra.jacobian_spectra, sorted({1, jacobian_depth}), jacobian_units, jacobian_batch, every

@@ -132,9 +132,7 @@ def share_exponents(streams: pd.DataFrame, arm: str) -> pd.DataFrame:
         inside = rows(streams[streams["place"] > 0], "streams", arm=arm, stage=stage)
         runs = by_run(inside, "streams", run="seed", arm="place", value="share")
         name = f"share in stage {stage}"
-        found[stage] = {
-            seed: power_law(runs.columns.to_numpy(), run, name).slope for seed, run in runs.iterrows()
-        }
+        found[stage] = {seed: power_law(runs.columns.to_numpy(), run, name).slope for seed, run in runs.iterrows()}
     return pd.DataFrame(found)
 
 

@@ -168,4 +168,3 @@ def parameter_gradients(profiles: pd.DataFrame, group: str):
     right.set_ylabel("squared gradient of its weights")
     legend_below(figure, 3)
     return figure
-

@@ -1,4 +1,4 @@
-"""Squared gradients at every layer of fully connected networks at initialisation, by activation, weights, norm and skip.
+"""Squared gradients at every layer of fully connected networks at initialisation: activation, weights, norm, skip.
 
 All networks are `models.residual_mlp.ResidualMLP`: a linear stem and blocks W phi(norm(h)), added to h with a skip
 connection. ``layer`` l = 0, 1, ... is h ahead of block l, the preactivation of the block's rectifiers.
