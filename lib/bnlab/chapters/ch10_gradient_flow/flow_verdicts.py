@@ -63,7 +63,7 @@ def vanishing(rectifiers: pd.DataFrame, **where: str) -> Verdict:
         seeds=len(found),
         measured=f"Squared gradients are multiplied by {factors[0]:.3f} a layer towards the input with weights of "
         f"gain 1 (theory {theory[0]:g}; $R^2$ at least {straight.min():.3f}) and by {factors[1]:.3f} with He's "
-        f"(theory {theory[1]:g}; medians): exponential decay is a matter of the weights' scale.",
+        f"(theory {theory[1]:g}; medians).",
         **where,
     )
 
@@ -85,9 +85,9 @@ def exploding(rectifiers: pd.DataFrame, **where: str) -> Verdict:
         refutation(explodes),
         statistic=factor,
         seeds=len(slope),
-        measured=f"Nothing vanishes, but squared gradients grow by {factor:.3f} a layer towards the input (median; "
-        f"theory $\\pi/(\\pi - 1) = {theory:.3f}$), at least {found['total'].min():.1e} times in all; "
-        f"He's weights alone: {quartiles(plain).median:.2g} times.",
+        measured=f"Squared gradients are multiplied by {factor:.3f} a layer towards the input (median; "
+        f"theory $\\pi/(\\pi - 1) = {theory:.3f}$), by {found['total'].min():.1e} or more in all; "
+        f"He's weights alone: {quartiles(plain).median:.2g}.",
         **where,
     )
 
@@ -142,8 +142,8 @@ def stable(residual: pd.DataFrame, **where: str) -> Verdict:
         seeds=len(line),
         measured=f"Over {with_bn['layer'].max()} blocks the squared gradient grows "
         f"{quartiles(found['total']).median:.0f} times with BN, as a power of the depth ($R^2$ {power.min():.3f} at "
-        f"least, against {line.max():.3f} at most for an exponential), and {quartiles(found['plain']).median:.0e} times "
-        "without (medians).",
+        f"least, against {line.max():.3f} at most for an exponential), and "
+        f"{quartiles(found['plain']).median:.0e} times without (medians).",
         **where,
     )
 
@@ -166,7 +166,7 @@ def orthogonal(profiles: pd.DataFrame, images: pd.DataFrame, **where: str) -> Ve
         seeds=len(flat),
         measured=f"Nats a layer towards the input: {flat.min():+.3f} to {flat.max():+.3f} for linear + BN + orthogonal "
         f"weights, {gaussian.min():.3f} to {gaussian.max():.3f} for ReLU + BN + Gaussian (theory {theory:.3f}). On "
-        f"images, whose pixels are nearly dependent, the first is {quartiles(on_images).median:+.3f} (median).",
+        f"images the first is {quartiles(on_images).median:+.3f} (median).",
         **where,
     )
 

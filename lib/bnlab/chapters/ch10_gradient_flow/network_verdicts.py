@@ -9,7 +9,7 @@ from bnlab.chapters.ch10_gradient_flow.profiles import line
 from bnlab.chapters.ch10_gradient_flow.spectra import summary
 from bnlab.chapters.ch10_gradient_flow.streams import STAGES
 from bnlab.claims.criteria import by_run, largest, numbers, power_law, rows
-from bnlab.claims.ledger import Verdict, judge, refutation, trend
+from bnlab.claims.ledger import LedgerError, Verdict, judge, refutation, trend
 from bnlab.claims.statistics import quartiles
 
 EXPLODED, STAYED = 1e3, 10.0  # times the power, or the squared gradient, at the other end
@@ -17,7 +17,7 @@ EXPLODED, STAYED = 1e3, 10.0  # times the power, or the squared gradient, at the
 
 def clustered(spectra: pd.DataFrame, jacobian_off: float, **where: str) -> Verdict:
     """Judge E-Sing by one BN map, whose values are off {0, 0, gamma / sigma} by so much, and by whole networks."""
-    numbers(spectra["value"], "spectra, value")
+    _whole(spectra)
     off = largest(jacobian_off, "Jacobian of one BN")
     found = summary(spectra)
     near, top = (
@@ -26,7 +26,7 @@ def clustered(spectra: pd.DataFrame, jacobian_off: float, **where: str) -> Verdi
     )
     fewer = (near["batch"] <= near["none"]).unstack("depth").fillna(False).astype(bool).all(axis=1)
     shares = "; ".join(
-        f"{pair['batch']:.2f} against {pair['none']:.2f} without at {depth} layers"
+        f"{pair['batch']:.2f} with BN and {pair['none']:.2f} without, {depth} hidden layer{'s' if depth > 1 else ''}"
         for depth, pair in near.groupby("depth").median().iterrows()
     )
     deepest = top.groupby("depth").median().iloc[-1]
@@ -40,6 +40,16 @@ def clustered(spectra: pd.DataFrame, jacobian_off: float, **where: str) -> Verdi
         f"against {deepest['none']:.0f} (medians).",
         **where,
     )
+
+
+def _whole(spectra: pd.DataFrame) -> None:
+    """Refuse spectra with a value that is no number, or with fewer values in one network than in another."""
+    if "value" not in spectra:
+        raise LedgerError("spectra: no column 'value' in it.")
+    numbers(spectra["value"], "spectra, value")
+    counts = spectra.groupby(["depth", "norm", "seed"])["rank"].agg(["size", "nunique"])
+    if counts.to_numpy().min() != counts.to_numpy().max():
+        raise LedgerError("spectra: networks differ in their number of values: some are lost, or there twice.")
 
 
 def shapes(shattering: pd.DataFrame, arm: str) -> pd.DataFrame:
@@ -83,7 +93,7 @@ def shattered(shattering: pd.DataFrame, **where: str) -> Verdict:
         measured=f"Without norm an exponential fits better in {int(exponential.sum())} of {len(plain)} seeds (rate "
         f"{quartiles(plain['rate']).median:.4f} a block), with skip + BN a power law in {int(power.sum())} (exponent "
         f"{quartiles(both['exponent']).median:.2f}). Correlation at {shattering['depth'].max()} blocks: {ends} "
-        "(medians): it is the plain network with BN that shatters.",
+        "(medians).",
         **where,
     )
 
