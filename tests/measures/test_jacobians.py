@@ -86,6 +86,11 @@ def test_profile_is_that_of_finite_differences_with_in_place_activations_and_a_n
         shift[index] = step
         total += ((loss(conv + shift.view_as(conv)) - loss(conv - shift.view_as(conv))) / (2 * step)) ** 2
     assert found.outputs[0].item() == pytest.approx(total, rel=1e-5)
+    # The activation works in place on the block's output: its power and gradient are those of before.
+    assert found.powers[1].item() == pytest.approx(net.block(x).square().mean().item(), rel=1e-12)
+    inner = net.block(x).detach().requires_grad_()
+    functional.cross_entropy(net.out(functional.elu(inner).flatten(1)), labels).backward()
+    assert found.outputs[1].item() == pytest.approx(inner.grad.square().sum().item(), rel=1e-12)
     assert found.parameters[2].isnan()
     assert found.parameters[1] > found.parameters[0] > 0  # the block's norm has parameters of its own
     assert found.powers[2].item() == pytest.approx(net.act(net.block(x)).square().mean().item(), rel=1e-12)

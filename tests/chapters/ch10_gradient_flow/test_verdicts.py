@@ -342,6 +342,11 @@ def test_a_gradient_without_a_logarithm_decides_nothing(claim, value):
         verdict(claim, **{name: changed(GOOD[name], value, "gradient", seed=2, **PLACE[claim])})
 
 
+def test_the_first_block_has_no_say_in_the_shape():
+    table = changed(shattering(), 0.2, "correlation", arm="none", depth=1)
+    assert verdict("L-Shatter", shattering=table) == "reproduced"
+
+
 def test_a_correlation_of_zero_has_no_shape():
     with pytest.raises(LedgerError, match="fits of 'none'"):
         verdict("L-Shatter", shattering=changed(shattering(), 0.0, "correlation", arm="none", depth=5, seed=1))
