@@ -28,6 +28,7 @@ HOMES = {
     "Job": "training.train",
     "train": "training.train",
     "train_batched": "training.batched",
+    "train_many": "training.many",
     "empirical_ntk": "measures.kernels",
     "gradient_profile": "measures.jacobians",
     "input_autocorrelation": "measures.probes",
