@@ -26,14 +26,15 @@ from bnlab.layers import (
     step_noise,
     threshold_norm,
 )
-from bnlab.measures import gradient_shift, gradients, kernels, preconditioning, probes, shift
-from bnlab.models import lenet, lsuv, mlp
+from bnlab.measures import gradient_shift, gradients, jacobians, kernels, preconditioning, probes, shift
+from bnlab.models import lenet, lsuv, mlp, residual_mlp, resnet, vgg
 from bnlab.theory import (
     batch_noise,
     channel_scaling,
     divergences,
     filters,
     matrix_products,
+    mean_field,
     minimum_disturbance,
     modes,
     patch_products,
@@ -139,6 +140,16 @@ def lenet_on() -> nn.Module:
     return lenet.LeNet(2, 3, generator=seeded())
 
 
+def resnet_on() -> nn.Module:
+    """A small ResNet, made anew."""
+    return resnet.ResNet(8, 2, 3, width=4, generator=seeded())
+
+
+def vgg_on() -> nn.Module:
+    """A small VGG-like network, made anew."""
+    return vgg.VGG(2, 3, widths=(3,), norm="batch", generator=seeded())
+
+
 def ntk_on(inputs: Tensor) -> Tensor:
     """Kernel of `network`."""
     return kernels.empirical_ntk(network(), inputs)
@@ -231,6 +242,30 @@ CALLS = {
     "theory.matrix_products.ks_distance": Call(
         lambda values: matrix_products.ks_distance(values, lambda x: np.clip(x, 0, 1)),
         {"values": torch.rand(5, generator=seeded(), dtype=torch.float64)},
+    ),
+    "theory.mean_field.moments": Call(lambda variance: mean_field.moments("tanh", variance), {"variance": 0.5}),
+    "theory.mean_field.plain_rate": Call(
+        lambda weight_variance, variance: mean_field.plain_rate("tanh", weight_variance, variance),
+        {"weight_variance": 2.0, "variance": 0.5},
+    ),
+    "theory.mean_field.normalised_rate": Call(lambda: mean_field.normalised_rate("relu"), {}),
+    "theory.mean_field.plain_profile": Call(
+        lambda depth, weight_variance, variance: mean_field.plain_profile("tanh", depth, weight_variance, variance),
+        {"depth": 3, "weight_variance": 2.0, "variance": 0.5},
+    ),
+    "theory.mean_field.residual_profile": Call(
+        lambda blocks, weight_variance, variance: mean_field.residual_profile(
+            "relu", blocks, weight_variance, variance=variance
+        ),
+        {"blocks": 3, "weight_variance": 2.0, "variance": 0.5},
+    ),
+    "theory.mean_field.branch_shares": Call(
+        lambda blocks, weight_variance, variance: mean_field.branch_shares("relu", blocks, weight_variance, variance),
+        {"blocks": 3, "weight_variance": 2.0, "variance": 0.5},
+    ),
+    "theory.mean_field.gradient_correlations": Call(
+        lambda correlation, depth: mean_field.gradient_correlations(correlation, depth, skip=True, normalised=True),
+        {"correlation": 0.5, "depth": 3},
     ),
     "theory.minimum_disturbance.constrained_minimum": Call(
         minimum_disturbance.constrained_minimum, {"W": W, "X": NODES[:, :3], "D": numbers(3)}
@@ -404,6 +439,24 @@ CALLS = {
     ),
     "models.mlp.MLP": Call(
         taking("inputs", lambda: mlp.MLP(4, 2, depth=1, width=3, generator=seeded())), {"inputs": numbers(5, 4)}
+    ),
+    "models.residual_mlp.ResidualMLP": Call(
+        taking("inputs", lambda: residual_mlp.ResidualMLP(4, 2, depth=1, width=3, generator=seeded())),
+        {"inputs": numbers(5, 4)},
+    ),
+    "models.resnet.ResNet": Call(taking("images", resnet_on), {"images": numbers(3, 2, 6, 5)}),
+    "models.vgg.VGG": Call(taking("images", vgg_on), {"images": numbers(3, 2, 32, 32)}),
+    "measures.jacobians.gradient_profile": Call(
+        lambda inputs: jacobians.gradient_profile(
+            network(working(inputs.dtype)), inputs, numbers(5, 2).to(working(inputs.dtype)), squared, ["0", "3"]
+        ),
+        {"inputs": numbers(5, 3)},
+    ),
+    "measures.jacobians.jacobian": Call(
+        lambda inputs: jacobians.jacobian(network(working(inputs.dtype)), inputs), {"inputs": numbers(5, 3)}
+    ),
+    "measures.jacobians.singular_values": Call(
+        lambda inputs: jacobians.singular_values(network(working(inputs.dtype)), inputs), {"inputs": numbers(5, 3)}
     ),
     "measures.gradients.local_errors": Call(
         lambda images: gradients.local_errors(
