@@ -24,7 +24,7 @@ from bnlab.layers import (
     threshold_norm,
 )
 from bnlab.measures import gradients, kernels, preconditioning, probes
-from bnlab.models import lenet, mlp
+from bnlab.models import lenet, mlp, resnet, vgg
 from bnlab.theory import (
     batch_noise,
     channel_scaling,
@@ -133,6 +133,16 @@ def with_errors(errors: Tensor) -> gradients.LayerSignals:
 def lenet_on() -> nn.Module:
     """A LeNet, made anew."""
     return lenet.LeNet(2, 3, generator=seeded())
+
+
+def resnet_on() -> nn.Module:
+    """A small ResNet, made anew."""
+    return resnet.ResNet(8, 2, 3, width=4, generator=seeded())
+
+
+def vgg_on() -> nn.Module:
+    """A small VGG-like network, made anew."""
+    return vgg.VGG(2, 3, widths=(3,), norm="batch", generator=seeded())
 
 
 def ntk_on(inputs: Tensor) -> Tensor:
@@ -359,6 +369,8 @@ CALLS = {
     "models.mlp.MLP": Call(
         taking("inputs", lambda: mlp.MLP(4, 2, depth=1, width=3, generator=seeded())), {"inputs": numbers(5, 4)}
     ),
+    "models.resnet.ResNet": Call(taking("images", resnet_on), {"images": numbers(3, 2, 6, 5)}),
+    "models.vgg.VGG": Call(taking("images", vgg_on), {"images": numbers(3, 2, 32, 32)}),
     "measures.gradients.local_errors": Call(
         lambda images: gradients.local_errors(
             small_convolution(working(images.dtype)), images, numbers(5, 2), squared, "0"

@@ -37,6 +37,7 @@ NO_NUMBERS = {
     *("layers.inference.inference_affine", "layers.inference.fold", "layers.inference.fold_network"),
     *("layers.population.exact_statistics", "layers.population.averaged_statistics"),
     *("models.initialisation.draw_default_", "models.norms.find_norm", "models.batched_lenet.BatchedLeNets"),
+    "models.fan_scaling.draw_normal_",
     *("measures.kernels.parity_task", "measures.probes.probe_images", "measures.probes.using_batch_statistics"),
     *("measures.probes.window_of", "measures.probes.LeNetProbe", "measures.probes.SplitError"),
 }
@@ -164,6 +165,7 @@ LIMITS = {
     *(("layers.batchnorm.normalise", "variance"), ("layers.decoupling.radial_gradient", "variance")),
     *(("layers.decoupling.effective_rate", "weight"), ("measures.probes.run", "images")),
     *(("models.lenet.LeNet", "images"), ("models.mlp.MLP", "inputs")),
+    *(("models.resnet.ResNet", "images"), ("models.vgg.VGG", "images")),
 }
 
 

@@ -19,6 +19,8 @@ HOMES = {
     "exact_statistics": "layers.population",
     "LeNet": "models.lenet",
     "MLP": "models.mlp",
+    "ResNet": "models.resnet",
+    "VGG": "models.vgg",
     "find_norm": "models.norms",
     "Dataset": "datasets",
     "load": "datasets",
