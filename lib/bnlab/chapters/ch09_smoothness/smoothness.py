@@ -1,0 +1,99 @@
+"""Chapter 09: parameters -> the tables of its networks, at the quick scale by default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from bnlab import checks
+from bnlab.chapters.ch09_smoothness import landscapes, layer_hessians, rates, resnets
+from bnlab.chapters.ch09_smoothness.networks import CONVOLUTIONAL, LINEAR, NORMS
+from bnlab.datasets import Dataset
+from bnlab.sweeps.failures import refuse_failures
+from bnlab.sweeps.limits import enough_images, rates_of_a_sweep
+from bnlab.sweeps.sweep import grid, seeds_from, sweep
+
+BATCH = 32  # images a mini-batch, where rates are survived or not
+
+
+def parts(
+    dataset: Dataset,
+    common_rates: Sequence[float] = (0.1,),
+    path_steps: int = 50,
+    probe_every: int = 25,
+    images: int = 32,
+    pooled: int = 4,
+    depths: Sequence[int] = (8, 14),
+    width: int = 4,
+    levels: Sequence[float] = (1.9,),
+    most_steps: int = 300,
+    inits: int = 20,
+    stability_rates: Sequence[float] = (0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24),
+    stability_steps: int = 15,
+    seeds: int = 5,
+    seed: int = 0,
+    folder: Path | None = None,
+    executor: Executor | None = None,
+    progress: bool = True,
+) -> dict[str, Callable[[], pd.DataFrame]]:
+    """Tables of chapter 09 by name, each with the function that makes it.
+
+    Args:
+        dataset: 32 x 32 images.
+        common_rates: learning rates at which both networks of a pair are probed, besides each at its own small one.
+        path_steps: gradient steps of these runs.
+        probe_every: steps from one probe to the next.
+        images: of the one batch that a loss is taken on.
+        pooled: pixels a side that are averaged to one, for all networks but the VGG-like one.
+        depths: of the ResNets.
+        width: of their first stage.
+        levels: losses (nats) at which their Hessians are looked at, besides the start.
+        most_steps: gradient steps to get there.
+        inits: draws of the weights of the small fully connected network.
+        stability_rates: learning rates whose survival is tried.
+        stability_steps: gradient steps that a rate must survive.
+        seeds: paired runs, from ``seed`` on.
+        seed: the first.
+        folder: keeps finished runs, so that a killed recording goes on.
+        executor: runs the points; one process a core by default.
+        progress: whether to tell how far the sweeps are.
+
+    Raises:
+        ValueError: a rate that is not positive or there twice, a size or number below 1, or fewer images than asked.
+    """
+    rates_of_a_sweep("common_rates", list(common_rates))
+    rates_of_a_sweep("stability_rates", list(stability_rates))
+    sizes = {"path_steps": path_steps, "probe_every": probe_every, "images": images, "pooled": pooled, "width": width}
+    for name, value in (sizes | {"most_steps": most_steps, "inits": inits, "stability_steps": stability_steps}).items():
+        checks.whole(name, value)
+    enough_images(dataset, max(images, BATCH))
+    some = seeds_from(seed, seeds)
+    both = {"norm": list(NORMS), "seed": some}
+    shared = {"dataset": dataset, "images": images, "pooled": pooled}
+    ways = landscapes.rules(common_rates)
+    probe = partial(landscapes.probes, **shared, steps=path_steps, every=probe_every)
+    look = partial(resnets.curvatures, **shared, width=width, levels=tuple(levels), most=most_steps)
+    lines = partial(layer_hessians.level_lines, **shared, most=path_steps)
+    block = partial(layer_hessians.layer_conditions, **shared)
+    live = partial(rates.survival, dataset=dataset, steps=stability_steps, batch_size=BATCH, judged=images)
+    blocks = grid(network=["MLP"], norm=list(NORMS), seed=seeds_from(seed, inits)) + grid(network=["ResNet-8"], **both)
+    points = {
+        "probes": (grid(network=[LINEAR, CONVOLUTIONAL], rule=ways, **both), probe),
+        "curvatures": (grid(depth=list(depths), **both), look),
+        "conditions": (blocks, block),
+        "level_lines": (grid(**both), lines),
+        "survival": (grid(rate=list(stability_rates), **both), live),
+    }
+    how = {"folder": folder, "executor": executor, "progress": progress}
+    return {name: partial(_table, run, **how, points=where) for name, (where, run) in points.items()}
+
+
+def _table(run: Callable, points: list, **how: object) -> pd.DataFrame:
+    """Run the points; a table of complete runs, without the column that says so."""
+    made = sweep(points, run, **how)
+    refuse_failures(made)
+    return made.drop(columns="status")
