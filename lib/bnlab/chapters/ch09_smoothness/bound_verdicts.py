@@ -27,9 +27,9 @@ def bound(table: pd.DataFrame) -> Verdict:
         correction(bool((printed <= 1 + EQUAL).all()), holds),
         statistic=float(printed.max()),
         seeds=table["seed"].nunique(),
-        measured=f"Read at the output of BN the two sides are equal at $\\varepsilon = 0$, to {off:.0e}, and the left one "
-        f"is at most {ratios.max():.3f} of the right for $\\varepsilon > 0$. Read as the plain network's gradient at the "
-        f"same $y$ the left side is up to {printed.max():.2g} times the right one.",
+        measured=f"Read at the output of BN the two sides are equal at $\\varepsilon = 0$, to {off:.0e}, and the left "
+        f"one is at most {ratios.max():.3f} of the right for $\\varepsilon > 0$. Read as the plain network's gradient "
+        f"at the same $y$ the left side is up to {printed.max():.2g} times the right one.",
     )
 
 
@@ -41,8 +41,8 @@ def gains(table: pd.DataFrame) -> Verdict:
         "E-SantG",
         refutation(bool((gain > 1).any())),
         statistic=float(gain.max()),
-        measured=f"At a deviation of {at['deviation']:g} the gradient is {gain.max():.2f} times as long behind BN as at its "
-        f"output, at {table['deviation'].max():g} it is {gain.min():.2f} times.",
+        measured=f"At a deviation of {at['deviation']:g} the gradient is {gain.max():.2f} times as long behind BN as "
+        f"at its output, at {table['deviation'].max():g} it is {gain.min():.2f} times.",
     )
 
 
@@ -57,9 +57,9 @@ def hessian(table: pd.DataFrame) -> Verdict:
         statistic=off,
         interval=(ratios.q1, ratios.q3),
         seeds=len(table),
-        measured=f"The formula agrees with automatic differentiation to {off:.0e}. The quadratic form along the gradient is "
-        f"{ratios.median:.2g} of $(\\gamma^2/\\sigma^2)\\,g^\\top H g$ (median; quartiles {ratios.q1:.2g} and "
-        f"{ratios.q3:.2g}), and lies below it in {(along < plain).mean():.1%} of {len(table)} random losses.",
+        measured=f"The formula agrees with automatic differentiation to {off:.0e}. The quadratic form along the "
+        f"gradient is {ratios.median:.2g} of $(\\gamma^2/\\sigma^2)\\,g^\\top H g$ (median; quartiles {ratios.q1:.2g} "
+        f"and {ratios.q3:.2g}), and lies below it in {(along < plain).mean():.1%} of {len(table)} random losses.",
     )
 
 

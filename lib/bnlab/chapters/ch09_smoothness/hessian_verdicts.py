@@ -31,8 +31,8 @@ def conditions(table: pd.DataFrame, **where: str) -> Verdict:
         statistic=float(np.exp(ratio.median)),
         interval=(float(np.exp(ratio.q1)), float(np.exp(ratio.q3))),
         seeds=len(side),
-        measured=f"BN over none: {np.exp(ratio.median):.2g} (median), smaller with BN in {test.negative} of {len(side)} "
-        f"draws (sign test: $p$ = {test.p_value:.2g}).",
+        measured=f"BN over none: {np.exp(ratio.median):.2g} (median), smaller with BN in {test.negative} of "
+        f"{len(side)} draws (sign test: $p$ = {test.p_value:.2g}).",
         **where,
     )
 
@@ -54,7 +54,8 @@ def ratios(curvatures: pd.DataFrame, scaled: bool = False) -> pd.DataFrame:
     if "none" not in arms or len(arms.columns) < 2:
         raise LedgerError("curvatures: networks without BN, or with it, are missing.")
     found = arms.drop(columns="none").sub(arms["none"], axis=0)
-    return found.stack().unstack("seed")
+    long = found.melt(ignore_index=False, value_name="log")  # a row a depth, level, seed and statistics
+    return long.set_index("statistics", append=True)["log"].unstack("seed")
 
 
 def reached(curvatures: pd.DataFrame) -> pd.DataFrame:
@@ -145,8 +146,8 @@ def concentration(curvatures: pd.DataFrame, **where: str) -> Verdict:
         statistic=float(medians["batch"]),
         seeds=len(lower["batch"]),
         measured=f"Share in the top ten eigenspace: {medians['none']:.2f} without BN, {medians['batch']:.2f} with "
-        f"statistics of the batch, {medians['population']:.2f} with those of the population (medians). Lower than without "
-        f"BN at every depth in {int(lower['batch'].sum())} and {int(lower['population'].sum())} seeds.",
+        f"statistics of the batch, {medians['population']:.2f} with those of the population (medians). Lower than "
+        f"without BN at every depth in {int(lower['batch'].sum())} and {int(lower['population'].sum())} seeds.",
         **where,
     )
 
@@ -186,7 +187,8 @@ def lipschitz(curvatures: pd.DataFrame, **where: str) -> Verdict:
         interval=(float(np.exp(ratio.q1)), float(np.exp(ratio.q3))),
         seeds=signs.index.get_level_values("seed").nunique(),
         settings=settings,
-        measured=f"Gradient norm at equal loss, BN over none {np.exp(ratio.median):.2g} (median); largest and median smaller "
-        f"with BN in {int(signs.sum())} of {len(signs)} pairs, scale-normalised in {int(smaller(scaled).sum())}.",
+        measured=f"Gradient norm at equal loss, BN over none {np.exp(ratio.median):.2g} (median); largest and median "
+        f"smaller with BN in {int(signs.sum())} of {len(signs)} pairs, scale-normalised in "
+        f"{int(smaller(scaled).sum())}.",
         **where,
     )

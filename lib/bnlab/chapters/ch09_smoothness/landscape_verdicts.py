@@ -43,8 +43,9 @@ def beta(probes: pd.DataFrame, **where: str) -> Verdict:
         interval=(float(np.exp(ratios.q1)), float(np.exp(ratios.q3))),
         seeds=smaller.index.get_level_values("seed").nunique(),
         settings=settings,
-        measured=f"At equal distance the effective $\\beta$ is smaller with BN in {int(smaller.sum())} of {len(smaller)} "
-        f"pairs; BN over none {np.exp(ratios.median):.2g} (median). Scale-normalised: in {alike} of {len(scaled)}.",
+        measured=f"At equal distance the effective $\\beta$ is smaller with BN in {int(smaller.sum())} of "
+        f"{len(smaller)} pairs; BN over none {np.exp(ratios.median):.2g} (median). Scale-normalised: in "
+        f"{alike} of {len(scaled)}.",
         **where,
     )
 
@@ -92,8 +93,7 @@ def survived(table: pd.DataFrame) -> pd.DataFrame:
         lived = numbers(runs["survived"], "survived").astype(bool)
         count = len(lived) if lived.all() else int(np.argmin(lived))
         found.append((norm, seed, runs["rate"].iloc[count - 1] if count else 0.0))
-    counts = table.groupby(["norm", "seed"]).size()
-    if counts.nunique() > 1:
+    if len(set(table.groupby(["norm", "seed"]).size())) > 1:
         raise LedgerError("survival: runs are lost: not every network has all rates.")
     return paired(pd.DataFrame(found, columns=["norm", "seed", "rate"]), "survival", ["seed"], "rate")
 
@@ -115,7 +115,7 @@ def rates(table: pd.DataFrame, **where: str) -> Verdict:
         trend(larger),
         statistic=None if ratio is None else ratio.median,
         seeds=len(found),
-        measured=f"Largest rate survived: {told}; {capped} of {len(found)} networks with BN survive the largest rate tried.",
+        measured=f"Largest rate survived: {told}; {capped} of {len(found)} networks with BN survive the largest tried.",
         **where,
     )
 
