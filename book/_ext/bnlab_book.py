@@ -27,6 +27,7 @@ from sphinx.errors import ExtensionError
 
 import bnlab
 from bnlab.claims import book, verdicts
+from bnlab.sweeps.executors import usable_cores
 
 LEDGER = "book/ledger"
 WATCHED = ("lib", "data", "book/claims.yml", "book/presets", "requirements.txt")
@@ -138,7 +139,7 @@ def execute_missing(app, cache_path: Path) -> None:
     names = [Path(record.uri).stem for record in waiting]
     print(f"{len(names)} chapters to execute: {', '.join(name[:2] for name in names)}", flush=True)
     jobs = [ProcessData(record.pk, record.uri, cache, 600, False) for record in waiting]
-    with multiprocessing.Pool(min(os.cpu_count() or 1, len(jobs))) as pool:
+    with multiprocessing.Pool(min(usable_cores(), len(jobs))) as pool:
         for name, seconds in pool.imap_unordered(Worker(), jobs):
             names.remove(name)
             left = f"left: {', '.join(other[:2] for other in sorted(names))}" if names else "all done"

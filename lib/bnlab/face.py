@@ -27,6 +27,7 @@ HOMES = {
     "Job": "training.train",
     "train": "training.train",
     "train_batched": "training.batched",
+    "train_many": "training.many",
     "empirical_ntk": "measures.kernels",
     "input_autocorrelation": "measures.probes",
     "grid": "sweeps.sweep",

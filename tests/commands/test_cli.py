@@ -216,11 +216,13 @@ def test_record(mini, record, bnlab_command):
     folder = mini / "data" / "recorded"
     switches = {"force": False, "dirty": False, "replace": False}
     expected = {"preset": "paper", "device": "cpu", "data_root": book.Path("x"), "folder": folder}
-    assert record == [(("16", {"size": "10"}), expected | switches)]
+    assert record == [(("16", {"size": "10"}), expected | switches | {"scheduler": ""})]
     assert (status, out) == (0, f"recorded: {folder / '16'}\n")
     for switch in switches:
         bnlab_command("record", "16", f"--{switch}")
         assert {name: value for name, value in record[-1][1].items() if value is True} == {switch: True}
+    bnlab_command("record", "06", "--scheduler", "tcp://head:8786")
+    assert record[-1][1]["scheduler"] == "tcp://head:8786"
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_a_change_under_way_stops_and_is_not_kept(seeded, monkeypatch):
     stand_in(monkeypatch, lambda seed: "partly")
     monkeypatch.setattr(reseed.draws, "deciding", lambda code: ["all"])
     monkeypatch.setattr(reseed.keys, "sources", lambda *names: {"bnlab.theory.modes": next(states, "b")})
-    monkeypatch.setattr(reseed.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(reseed, "usable_cores", lambda: 1)
     folder = seeded / "data" / "recorded"
     with pytest.raises(reseed.ReseedError, match=r"bnlab\.theory\.modes was changed meanwhile"):
         reseed.reseed(book.chapter("90"), 2, 100, folder)
@@ -164,7 +164,7 @@ def test_a_change_under_way_stops_and_is_not_kept(seeded, monkeypatch):
 
 def test_after_an_interrupt_the_rest_is_made_and_draws_under_way_are_stopped(seeded, monkeypatch):
     asked, folder = stand_in(monkeypatch, lambda seed: "partly", delay=0.01), seeded / "data" / "recorded"
-    monkeypatch.setattr(reseed.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(reseed, "usable_cores", lambda: 1)
 
     def tell(line):
         if len(asked) == 2:

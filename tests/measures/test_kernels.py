@@ -395,3 +395,12 @@ def test_fisher_gram_refuses_other_shapes():
         fisher_gram(torch.eye(6) * torch.nan, torch.zeros(3, 2))
     with pytest.raises(ValueError, match=r"logits: torch\.int64"):
         fisher_gram(torch.eye(6), torch.zeros(3, 2).long())
+
+
+def test_a_network_whose_gradients_are_rounding_is_not_taken_for_one_that_shares_weights():
+    """Twenty normalised layers two wide: what a sum over logits loses there is more than its value."""
+    inputs = torch.randn(10, 6, generator=generator(0, "inputs"), dtype=torch.float64)
+    for seed in range(5):
+        net = MLP(6, 1, depth=20, width=2, norm="batch", generator=generator(seed, "weights")).double()
+        kernel = empirical_ntk(net, inputs)
+        assert torch.isfinite(kernel).all()

@@ -16,6 +16,7 @@ from bnlab.sweeps import points as lenet_runs
 from bnlab.sweeps import sweep as sweeps
 from bnlab.sweeps.points import Setting, complete, prepare, run_point, run_points
 from bnlab.theory import modes
+from bnlab.training.train import parameter_rates
 
 PAIRS = [*NORMS, "batch+none", "none+batch"]
 
@@ -137,7 +138,7 @@ def test_a_run_is_a_tidy_table_and_the_same_each_time(digits):
     first, again = (run_point(complete({"norm": "suppress"}), setting) for _ in range(2))
     assert first.equals(again)
     assert first["step"].tolist() == [0, 2, 3]
-    assert list(first) == ["step", "loss", "test_error", "test_loss", "diverged"]
+    assert list(first) == ["step", "loss", "test_error", "test_loss", "diverged", "engine"]
     # Data floor and loss: the first batch's cross-entropy of ten classes, before any step, is about ln 10.
     assert first["loss"][0] == pytest.approx(math.log(10), rel=0.1)
 
@@ -267,3 +268,9 @@ def test_an_empty_grid_is_refused(setting):
 def test_steps_of_epochs():
     whole = datasets.load("digits")
     assert lenet_runs.epochs_to_steps((0, 0.1, 1, 2), whole, 64) == (0, 2, 22, 44)
+
+
+def test_a_held_convolution_learns_like_everything_else(setting):
+    held = lenet_runs.prepare(complete({"learning_rate": 3.0, "held": "conv2"}), setting)
+    rates = parameter_rates(held.model, held.learning_rate, held.other_learning_rate, held.rates)
+    assert [rates[f"{name}.weight"] for name in ("conv1", "conv2", "fc")] == [3.0, 0.1, 0.1]

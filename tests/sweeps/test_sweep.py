@@ -394,16 +394,6 @@ def alive(process: int) -> bool:
         return False
 
 
-def test_dask_does_the_work():
-    distributed = pytest.importorskip("distributed", reason="distributed is not installed")
-    settings = {"n_workers": 1, "threads_per_worker": 2, "processes": False, "dashboard_address": None}
-    with distributed.LocalCluster(**settings) as cluster:
-        client = distributed.Client(cluster)
-        found = sweeps.sweep(sweeps.grid(x=[1, 2, 3]), table, executor=client.get_executor(), progress=False)
-        client.close()
-    assert (found["status"] == "ok").all()
-
-
 def test_progress_says_how_much_is_left(capsys, threads):
     sweeps.sweep(sweeps.grid(x=[1, 2]), table, executor=threads)
     assert "2/2 runs, 0 failed, about 0.0 min left" in capsys.readouterr().err

@@ -109,7 +109,8 @@ def test_several_problems_of_which_one_is_hard():
     X[1] *= torch.tensor([1.0, 1e-8, 1.0])
     found = least_squares.least_squares(X, y).solution
     for own, part, target in zip(found, X, y, strict=True):
-        assert torch.equal(own, least_squares.least_squares(part, target).solution)
+        alone = least_squares.least_squares(part, target).solution  # rounded otherwise on some processors
+        torch.testing.assert_close(own, alone, rtol=1e-9, atol=0)
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e6, 1e12])

@@ -10,7 +10,6 @@ from torch.nn import functional
 
 from bnlab.theory import patch_products as products
 from bnlab.theory.patches import geometry
-from bnlab.theory.spectra import autocorrelation
 
 WAYS = [products.by_patches, products.by_rows, products.by_pixels, products.patch_products]
 GEOMETRIES = [
@@ -47,12 +46,6 @@ def test_images_in_pieces_are_the_images_at_once(way, monkeypatch):
     monkeypatch.setattr(products, "PIECE", 2 * x[0].numel())
     monkeypatch.setattr(products, "UNROLLED", 2 * 27 * 16)
     torch.testing.assert_close(way(x, window), at_once, rtol=1e-13, atol=1e-12)
-
-
-def test_the_autocorrelation_follows():
-    x = drawn((3, 6, 14, 14), torch.float32)
-    R = products.patch_products(x, geometry(5)) / (3 * 100)
-    torch.testing.assert_close(R, autocorrelation(x, 5), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -66,23 +66,13 @@ def test_cross_correlation_is_the_loop(options):
     torch.testing.assert_close(spectra.cross_correlation(x, d, **options), expected, rtol=1e-12, atol=1e-13)
 
 
-@pytest.mark.parametrize("options", [*GEOMETRIES, dict(kernel_size=5, padding=1), dict(kernel_size=6, stride=(2, 1))])
-@pytest.mark.parametrize(("channels", "images"), [(1, 3), (4, 40)])
-def test_rows_and_patches_give_the_same_matrix(monkeypatch, options, channels, images):
-    x = maps(images, channels, 9, 12)
-    both = []
-    for by_rows in (True, False):
-        monkeypatch.setattr(spectra, "_rows_are_cheaper", lambda *_, answer=by_rows: answer)
-        both.append(spectra.autocorrelation(x, **options))
-    torch.testing.assert_close(both[0], both[1], rtol=1e-12, atol=1e-13)
-    assert all(torch.equal(matrix, matrix.mT) for matrix in both)
-
-
-def test_the_cheaper_way_is_taken_where_it_was_measured_to_be():
-    lenet, resnet = torch.Size((6, 14, 14)), torch.Size((16, 32, 32))
-    assert spectra._rows_are_cheaper(lenet, patches.geometry(5))
-    assert not spectra._rows_are_cheaper(resnet, patches.geometry(3, padding=1))
-    assert not spectra._rows_are_cheaper(lenet, patches.geometry(5, stride=5))
+@pytest.mark.parametrize("options", GEOMETRIES)
+def test_batches_add_up_to_the_whole_and_the_matrix_is_symmetric(options):
+    x = maps(7, 2, 9, 12)
+    whole = spectra.autocorrelation(x, **options)
+    in_batches = spectra.autocorrelation(iter([x[:3], x[3:3], x[3:]]), **options)
+    torch.testing.assert_close(in_batches, whole, rtol=1e-12, atol=1e-13)
+    assert torch.equal(whole, whole.mT)
 
 
 @pytest.fixture
@@ -140,20 +130,16 @@ def test_it_is_the_hessian_of_the_squared_output():
     torch.testing.assert_close(spectra.autocorrelation(x, (3, 2), **options), hessian, rtol=1e-10, atol=1e-12)
 
 
-def test_it_streams_batches_and_needs_no_more_memory_than_one(monkeypatch):
-    x = maps(7, 3, 10, 10)
-    whole = spectra.autocorrelation(x, 4)
-    torch.testing.assert_close(spectra.autocorrelation(iter(x.split(2)), 4), whole, rtol=1e-13, atol=1e-14)
-    monkeypatch.setattr(spectra, "CHUNK", 1)  # one image at a time
-    seen = []
-    original = spectra.unroll
+def test_cross_correlation_unrolls_some_images_at_a_time(monkeypatch):
+    x, d = maps(7, 3, 10, 10), maps(7, 2, 7, 7, seed=1)
+    at_once = spectra.cross_correlation(x, d, 4)
+    monkeypatch.setattr(spectra, "UNROLLED", 1)  # one image at a time
+    seen, original = [], spectra.unroll
     monkeypatch.setattr(
         spectra, "unroll", lambda images, *window: seen.append(len(images)) or original(images, *window)
     )
-    strided = spectra.autocorrelation(x, 4, stride=3)
+    torch.testing.assert_close(spectra.cross_correlation(x, d, 4), at_once, rtol=1e-13, atol=1e-14)
     assert seen == [1] * 7
-    torch.testing.assert_close(strided, loop_correlation(x, None, kernel_size=4, stride=3), rtol=1e-12, atol=1e-13)
-    torch.testing.assert_close(spectra.autocorrelation(x, 4), whole, rtol=1e-13, atol=1e-14)
 
 
 def test_float32_maps_are_correlated_in_float64():

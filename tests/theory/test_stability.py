@@ -91,6 +91,9 @@ def test_mean_square_limit_is_where_the_second_moment_stops_contracting():
         moment = np.mean([np.kron(step, step) for step in steps], axis=0)  # E of the map of S, (K^2, K^2)
         assert (np.abs(np.linalg.eigvals(moment)).max() < 1) == bounded
     assert stability.mean_square_limit(X.reshape(4, 2, 200).transpose(0, 1)) == pytest.approx(limit, rel=1e-10)
+    assert stability.mean_square_limit(iter(X.split(150, dim=1))) == pytest.approx(limit, rel=1e-10)
+    with pytest.raises(ValueError, match=r"X: shape \(2, 5\) follows \(4, 400\)"):
+        stability.mean_square_limit([X, X[:2, :5]])
 
 
 def test_dead_modes_set_no_rate():

@@ -111,6 +111,41 @@ def test_a_width_that_there_is_not_is_refused(monkeypatch):
         jit.vector_width()
 
 
+TRAINED = """
+from bnlab import datasets
+from bnlab.models.lenet import LeNet
+from bnlab.randomness import generator
+from bnlab.training.compiled import step
+from bnlab.training.compiled.evaluation import evaluate_compiled
+from bnlab.training.compiled.train import train_compiled
+from bnlab.training.train import Job
+data = datasets.load("digits").subset(40, 10)
+for norm in ("none", "batch", "nlms_l2", ("batch_prior", "amplify")):
+    model = LeNet(norm=norm, generator=generator(0, "i"))
+    run = train_compiled(Job(model, generator(0, "o"), 0.1), data, steps=3, batch_size=16, record_at=(0, 1, 2))
+    print([loss.hex() for loss in run.history["loss"]], evaluate_compiled(model.eval(), data)[1].hex())
+print([sum(entry.stats.cache_misses.values()) for entry in (step.advance, step.count_errors)])
+"""
+
+
+def test_the_first_time_gives_the_bits_of_every_other_time(tmp_path):
+    """A process that had compiled the code itself would round otherwise, and another set of types would compile."""
+    pytest.importorskip("numba", reason="numba is not installed")
+    first, again = (run(TRAINED, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
+    assert first == again
+    assert first.splitlines()[-1] == "[0, 0]"
+
+
+def test_where_nothing_can_be_kept_nothing_is_compiled_for_keeping(tmp_path, monkeypatch):
+    pytest.importorskip("numba", reason="numba is not installed")
+    from bnlab.training.compiled import machine_code
+
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file"))
+    monkeypatch.setattr(machine_code.subprocess, "run", None)
+    machine_code.make_ready.__wrapped__()
+
+
 def test_training_alone_imports_no_numba():
     imports = "import sys, bnlab.training.many, bnlab.training.train, bnlab.training.batched"
     assert run(f"{imports}; print([n for n in ('numba', 'llvmlite') if n in sys.modules])") == "[]\n"

@@ -15,6 +15,7 @@ from pathlib import Path
 import bnlab
 from bnlab.claims import book, ledger, verdicts
 from bnlab.commands import compare as comparison
+from bnlab.commands import listing
 from bnlab.commands import record as recording
 from bnlab.commands import reseed as reseeding
 from bnlab.commands import run as rerun
@@ -124,6 +125,9 @@ def _parser() -> _Parser:
     record.add_argument("--force", action="store_true", help="record again what is already recorded")
     record.add_argument("--dirty", action="store_true", help="with a library that is not committed; the page says so")
     record.add_argument("--replace", action="store_true", help="put other parameters in the place of what is there")
+    record.add_argument(
+        "--scheduler", default="", metavar="ADDRESS", help="a Dask cluster makes the runs: tcp://host:8786"
+    )
     record.add_argument("--verify", nargs="*", metavar="PART", help="make parts again, and compare (the cheapest one)")
     record.set_defaults(command=_record)
 
@@ -165,24 +169,8 @@ def _given(options: argparse.Namespace) -> dict[str, str]:
 
 def _chapters(options: argparse.Namespace) -> int:
     every = book.chapters()
-    if options.json:
-        _print(json.dumps([_chapter_facts(chapter) for chapter in every], indent=1))
-        return 0
-    for chapter in every:
-        cost = "time not recorded" if chapter.seconds is None else f"{chapter.seconds:.0f} s on 2 CPU cores"
-        _print(f"{chapter.number}  {chapter.title}  ({cost}, no GPU needed)")
-        for p in chapter.parameters:
-            _print(f"      {p.name}: {p.type} = {p.default!r:<12}  {p.meaning}")
+    _print(json.dumps(listing.as_facts(every), indent=1) if options.json else listing.as_text(every))
     return 0
-
-
-def _chapter_facts(chapter: book.Chapter) -> dict:
-    return {
-        "chapter": chapter.number,
-        "title": chapter.title,
-        "seconds": chapter.seconds,
-        "parameters": [vars(parameter) for parameter in chapter.parameters],
-    }
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -214,6 +202,7 @@ def _record(options: argparse.Namespace) -> int:
         force=options.force,
         dirty=options.dirty,
         replace=options.replace,
+        scheduler=options.scheduler,
     )
     _print(f"recorded: {target}")
     return 0

@@ -8,8 +8,8 @@ takes a ``folder`` besides, and keeps each of them there.
 
 import inspect
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +18,7 @@ from bnlab.commands import parameters
 from bnlab.commands.parts import finish, say
 from bnlab.commands.presets import Preset, RecordingError, choose, read_preset, scale_of
 from bnlab.records import experiments, keys, provenance, recorded
-from bnlab.records.arithmetic import Arithmetic, fixed
+from bnlab.records.arithmetic import Arithmetic, engine_of, fixed
 from bnlab.records.changes import explained, read_changes
 from bnlab.records.files import LockedError, locked
 from bnlab.sweeps.stopping import stopping
@@ -54,6 +54,7 @@ def record(
     force: bool = False,
     dirty: bool = False,
     replace: bool = False,
+    scheduler: str = "",
 ) -> Path:
     """Run the experiment of a chapter with a preset's parameters, overridden by ``given``, and save its tables.
 
@@ -67,13 +68,15 @@ def record(
         force: record again what is already recorded.
         dirty: record with a library that is not committed; the page then says so.
         replace: put a recording with other parameters than the preset's in the place of the one that is there.
+        scheduler: address of a Dask cluster that makes the single runs of a sweep; empty: this machine does.
 
     Returns:
         The folder with the result; an identical recording that is already there is not repeated.
 
     Raises:
         RecordingError: the chapter records nothing, the preset is missing or unreadable, the experiment refuses, the
-            library is not committed, somebody else records the chapter, or another recording would be replaced.
+            library is not committed, somebody else records the chapter, another recording would be replaced, or the
+            cluster cannot be used.
         ParameterError: an unknown parameter or a wrong type.
     """
     number = known_chapter(chapter)
@@ -82,6 +85,10 @@ def record(
     chosen = choose(experiment, {**wanted.values, **given})
     scale = scale_of(experiment, chosen, wanted)
     where = parameters.usable("device", device, parameters.device())
+    if scheduler and (where == "cuda" or "folder" not in inspect.signature(experiment).parameters):
+        raise RecordingError(
+            f"chapter {number} has no single runs on CPUs that a cluster could share: drop --scheduler."
+        )
     with fixed(where), stopping():
         plan = prepare(number, experiment, chosen, where, data_root)
         facts = {**_facts(plan, where), "scale": scale}
@@ -98,9 +105,25 @@ def record(
             except OSError as error:
                 reason = f"{folder} cannot be written ({error.strerror}): name a folder that can be."
                 raise RecordingError(reason) from None
+            if scheduler:
+                stack.enter_context(_on_cluster(scheduler))
             if not _is_there(target, plan, wanted, replace, folder) or force:
                 _work(plan, facts, folder, target)
     return target
+
+
+@contextmanager
+def _on_cluster(address: str) -> Iterator[None]:
+    from bnlab.sweeps.cluster import ClusterError, cluster
+    from bnlab.sweeps.executors import offered
+
+    with ExitStack() as stack:
+        try:
+            executor = stack.enter_context(cluster(address))
+        except ClusterError as error:
+            raise RecordingError(str(error)) from None
+        with offered(executor):
+            yield
 
 
 def known_chapter(chapter: str) -> str:
@@ -131,8 +154,8 @@ def prepare(
             shown["dataset"] = "folder:" + Path(chosen["dataset"].removeprefix("folder:")).name
     if "device" in takes:
         arguments["device"] = device
-    engine = "batched" if device == "cuda" and "folder" in takes else "single"
     sources = keys.Sources.of(experiments.module_name(number))
+    engine = engine_of(device, sources.hashes, sweep="folder" in takes)
     return Plan(number, experiment, shown, arguments, data, Arithmetic.now(device, engine), sources)
 
 

@@ -21,6 +21,7 @@ from bnlab.claims import book, draws, reach, verdicts
 from bnlab.commands import run as rerun
 from bnlab.records import keys, provenance
 from bnlab.records.files import LockedError, locked, write_atomically
+from bnlab.sweeps.executors import usable_cores
 from bnlab.sweeps.stopping import stopping
 
 # A chapter uses seeds from its first one on, and some beyond: chapter 07 tunes on those that begin 1000 later.
@@ -142,7 +143,7 @@ def _make(chapter: book.Chapter, seeds: list[int], keep: Callable[[dict], None])
     with tempfile.TemporaryDirectory(prefix="bnlab-reseed-") as place:
         try:
             while waiting or running:
-                while waiting and len(running) < (os.cpu_count() or 1):
+                while waiting and len(running) < usable_cores():
                     seed = waiting.pop(0)
                     running[seed] = (_start(chapter, seed, Path(place) / str(seed)), time.perf_counter())
                 time.sleep(0.1)

@@ -72,7 +72,7 @@ def empirical_ntk(model: nn.Module, inputs: Tensor, through_statistics: bool = T
         others = [p for p in twin.parameters() if p.requires_grad and id(p) not in linear]
         uses = [(group, x, z) for group, (_, pairs) in captured.items() for x, z in pairs]
         gradients = _gradients(logits.flatten(), [z for _, _, z in uses] + others)  # one (n*C, ...) a tensor
-        _check_uses(logits, captured, gradients)
+        _refuse_other_uses(logits, [weight for weight, _ in captured.values()])
     kernel = logits.new_zeros(logits.numel(), logits.numel())
     by_weight = defaultdict(list)
     for (group, x, _), delta in zip(uses, gradients, strict=False):
@@ -172,31 +172,35 @@ def _hold_statistics(twin: nn.Module) -> None:
 
 
 def _capture_linears(twin: nn.Module) -> dict[int, tuple[Tensor, list[tuple[Tensor, Tensor]]]]:
-    """Have each linear layer note (input, output) at each use; by weight, since one weight may serve two layers."""
+    """Have each linear layer note (input, output) at each use; by weight, since one weight may serve two layers.
+
+    At these uses the weight is a constant, so that a graph which reaches it shows another use (`_refuse_other_uses`).
+    """
     captured: dict[int, tuple[Tensor, list[tuple[Tensor, Tensor]]]] = {}
 
-    def note(module: nn.Linear, args: tuple[Tensor], z: Tensor) -> Tensor:
-        captured.setdefault(id(module.weight), (module.weight, []))[1].append((args[0].detach().clone(), z))
-        return z.clone()  # the next layer may work in place
+    def prepare(module: nn.Linear, weight: nn.Parameter) -> None:
+        def hold(module: nn.Linear, args: tuple[Tensor]) -> None:
+            module._parameters["weight"] = nn.Parameter(weight.detach(), requires_grad=False)
+
+        def note(module: nn.Linear, args: tuple[Tensor], z: Tensor) -> Tensor:
+            module._parameters["weight"] = weight
+            z = z if z.requires_grad else z.detach().requires_grad_()  # a first layer without a bias
+            captured.setdefault(id(weight), (weight, []))[1].append((args[0].detach().clone(), z))
+            return z.clone()  # the next layer may work in place
+
+        module.register_forward_pre_hook(hold)
+        module.register_forward_hook(note)
 
     for module in twin.modules():
         if type(module) is nn.Linear and module.weight.requires_grad:
-            module.register_forward_hook(note)
+            prepare(module, module.weight)
     return captured
 
 
-def _check_uses(logits: Tensor, captured: dict, gradients: list[Tensor]) -> None:
-    """Refuse linear weights that the logits see otherwise than through the layers' uses noted in ``captured``."""
-    weights = [weight for weight, _ in captured.values()]
-    if not weights:
-        return
-    whole = torch.autograd.grad(logits.sum(), weights, allow_unused=True, materialize_grads=True)
-    deltas = iter(gradients)
-    for direct, (_, pairs) in zip(whole, captured.values(), strict=True):
-        parts = [(next(deltas).flatten(1, -2), x.flatten(0, -2)) for x, _ in pairs]  # (n*C, b, out), (b, in)
-        seen, size = sum(d.sum(0).mT @ x for d, x in parts), sum(d.norm() * x.norm() for d, x in parts)
-        if (direct - seen).norm() > 1e-8 * (direct.norm() + size):  # the sum over logits may be 0, its parts are not
-            raise ValueError("model: the weights of a linear layer are used by something else as well")
+def _refuse_other_uses(logits: Tensor, weights: list[Tensor]) -> None:
+    """Refuse linear weights that the logits see otherwise than through their layers' uses."""
+    if weights and any(g is not None for g in torch.autograd.grad(logits.sum(), weights, allow_unused=True)):
+        raise ValueError("model: the weights of a linear layer are used by something else as well")
 
 
 def _gradients(logits: Tensor, tensors: list[Tensor]) -> list[Tensor]:

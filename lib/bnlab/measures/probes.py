@@ -20,7 +20,7 @@ from bnlab.randomness import generator
 from bnlab.theory import modes
 from bnlab.theory.patches import Geometry, geometry
 from bnlab.theory.spectra import autocorrelation
-from bnlab.training import train as training
+from bnlab.training.many import evaluate
 
 PROBE_IMAGES = 1000  # or all there are
 
@@ -192,5 +192,5 @@ class SplitError:
 
     def __call__(self, model: nn.Module) -> dict[str, float]:
         """Evaluate the model."""
-        error, loss = training.evaluate(model, self.dataset, self.split)
+        error, loss = evaluate(model, self.dataset, self.split)
         return {f"{self.split}_error": error, f"{self.split}_loss": loss}

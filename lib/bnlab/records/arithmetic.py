@@ -1,17 +1,21 @@
 """How a machine computes, as far as it decides a number: device, engine, torch and its switches, which are set here."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+COMPILED_STEP = "bnlab.training.compiled.step"
 
 
 @dataclass(frozen=True)
 class Arithmetic:
     """What decides the last bits of a number besides parameters, data and source.
 
-    ``device``: "cpu" or "cuda". ``engine``: "single", one network at a time, or "batched", many as one computation.
-    ``torch``: "major.minor". ``tf32`` and ``deterministic``: torch's switches, as `fixed` sets them.
+    ``device``: "cpu" or "cuda". ``engine``: "single", PyTorch's operations, one network at a time; "numba 0.68", the
+    compiled step as that release compiles it, for networks that it can train; "batched", many networks as one
+    computation. ``torch``: "major.minor". ``tf32`` and ``deterministic``: torch's switches, as `fixed` sets them.
     """
 
     device: str
@@ -33,6 +37,24 @@ class Arithmetic:
     def facts(self) -> dict[str, object]:
         """Plain values by name, as they go into a key and a provenance."""
         return asdict(self)
+
+
+def engine_of(device: str, sources: Container[str], sweep: bool = True) -> str:
+    """Name the engine that makes numbers on a device.
+
+    Args:
+        device: "cpu" or "cuda".
+        sources: names of the modules that decide them; without the compiled step among them it is not used.
+        sweep: whether they are many runs, which a GPU computes as one.
+    """
+    if device == "cuda":
+        return "batched" if sweep else "single"
+    if COMPILED_STEP not in sources:
+        return "single"
+    try:
+        return f"numba {'.'.join(version('numba').split('.')[:2])}"
+    except PackageNotFoundError:
+        return "single"
 
 
 @contextmanager

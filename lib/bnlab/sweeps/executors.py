@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 
 from bnlab.records.packing import RecordedError, pack
 from bnlab.sweeps.failures import SweepError
@@ -16,6 +17,8 @@ from bnlab.sweeps.stopping import begin_worker
 MOST_AT_ONCE = 64  # points in one batched computation; after each so many, results are kept
 # How CUDA, cuBLAS and the CPU's allocator say that memory is out, all by RuntimeError.
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+
+_offered: ContextVar[Executor | None] = ContextVar("offered", default=None)
 
 Tasks = list[tuple[str, dict]]  # the name under which a point is kept, and the point
 Made = Iterator[tuple[str, bytes | str]]  # that name, and a packed table or the reason of a failure
@@ -29,6 +32,7 @@ def one_by_one(waiting: Tasks, run: Callable, executor: Executor | None) -> Made
     """
     if not waiting:
         return
+    executor = _offered.get() if executor is None else executor
     call = run if executor is not None else _Pickled.of(run)
     suspects = []
     with _executor(executor) as pool:
@@ -88,6 +92,23 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
+def offered(executor: Executor) -> Iterator[None]:
+    """Give an executor, a cluster's say, to every sweep in this block that names none."""
+    before = _offered.set(executor)
+    try:
+        yield
+    finally:
+        _offered.reset(before)
+
+
+def usable_cores() -> int:
+    """Count the cores that this process may use: a container or a batch system may grant fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
 def processes(workers: int | None = None) -> Iterator[Executor]:
     """Start one single-threaded process a core (or so many), which several sweeps can share: a start takes seconds.
 
@@ -96,7 +117,7 @@ def processes(workers: int | None = None) -> Iterator[Executor]:
     # spawn: a forked child inherits torch's locked thread pool and hangs.
     context = multiprocessing.get_context("spawn")
     theirs, ours = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers or os.cpu_count(), context, initializer=begin_worker, initargs=(theirs,))
+    pool = ProcessPoolExecutor(workers or usable_cores(), context, initializer=begin_worker, initargs=(theirs,))
     try:
         yield pool
     except BaseException as error:

@@ -14,19 +14,18 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
-import torch
 
 from bnlab.checks import is_number, is_whole
 from bnlab.datasets import Dataset
 from bnlab.measures.preconditioning import GROUPS, ModePreconditioner, matching_factors
-from bnlab.measures.probes import PROBE_IMAGES, activations, input_autocorrelation, probe_images
-from bnlab.models.lenet import LeNet
+from bnlab.measures.probes import PROBE_IMAGES, probe_images
 from bnlab.models.norms import find_norm
 from bnlab.randomness import generator
 from bnlab.records.arithmetic import Arithmetic, fixed
 from bnlab.sweeps import sweep as sweeps
-from bnlab.theory.modes import natural_modes
-from bnlab.training.train import Job, Measurement, TrainingRun, train_job
+from bnlab.sweeps.first_look import build_lenet, first_look
+from bnlab.training.many import fastest, train_many
+from bnlab.training.train import Job, Measurement
 
 OTHERS = 0.1  # rate of norms, biases and fc (Chai et al. 2020, Sec. 3.3)
 PRECONDITIONER_IMAGES = 256  # on which R is measured again and again while a preconditioned network trains
@@ -43,6 +42,7 @@ DEFAULTS = {
     "conv": "paper",
     "spectrum": "own",
     "cap": 0.0,  # largest eigenvalue that conv2's update may feel; 0: none
+    "held": "none",
 }
 WHOLE = ("seed", "batch_size")
 NUMBERS = {
@@ -61,6 +61,8 @@ CHOICES = {
     "conv": ("paper", "as_batch"),
     # Modes of R(conv2) whose pace is raised to that of the network with Batch Normalization.
     "spectrum": ("own", *GROUPS),
+    # A convolution that learns at 0.1 like everything else, so that the swept rate is the other one's alone.
+    "held": ("none", "conv1", "conv2"),
 }
 
 
@@ -122,7 +124,7 @@ def sweep_on(
             folder=folder,
             executor=executor,
             batched=partial(batched, setting=setting) if on_gpu else None,
-            arithmetic=Arithmetic.now(setting.device, "batched" if on_gpu else "single"),
+            arithmetic=Arithmetic.now("cuda", "batched") if on_gpu else None,
             progress=progress,
         )
 
@@ -163,37 +165,40 @@ def checked(name: str, value: object) -> int | float:
 
 
 def run_point(point: Mapping[str, object], setting: Setting) -> pd.DataFrame:
-    """Train one network; one row a recorded step, with `train`'s columns and ``diverged``."""
-    job, size = prepare(point, setting), point["batch_size"]
-    run = train_job(job, setting.dataset, steps=setting.steps, batch_size=size, record_at=setting.record_at)
-    return _table(run)
+    """Train one network; one row a recorded step, with `train`'s columns, ``diverged`` and ``engine``."""
+    return run_jobs([prepare(point, setting)], setting, int(point["batch_size"]))[0]
 
 
 def run_batched(points: Sequence[Mapping[str, object]], setting: Setting) -> list[pd.DataFrame]:
     """Train the networks of many points as one computation; the tables of `run_point`, in order."""
-    from bnlab.training.batched import train_batched  # late: only a GPU takes this way
-
     sizes = sorted({int(point["batch_size"]) for point in points})
     tables: dict[int, pd.DataFrame] = {}
     for size in sizes:
         chosen = [i for i, point in enumerate(points) if int(point["batch_size"]) == size]
-        jobs = [prepare(points[i], setting) for i in chosen]
-        runs = train_batched(jobs, setting.dataset, steps=setting.steps, batch_size=size, record_at=setting.record_at)
-        tables |= {i: _table(run) for i, run in zip(chosen, runs, strict=True)}
+        made = run_jobs([prepare(points[i], setting) for i in chosen], setting, size)
+        tables |= dict(zip(chosen, made, strict=True))
     return [tables[i] for i in range(len(points))]
 
 
-def _table(run: TrainingRun) -> pd.DataFrame:
-    return run.history.assign(diverged=run.diverged)
+def run_jobs(jobs: Sequence[Job], setting: Setting, batch_size: int) -> list[pd.DataFrame]:
+    """Train networks here, each by its fastest engine; a table each, `train`'s columns, ``diverged`` and ``engine``."""
+    engines = [fastest(job.model, setting.dataset) for job in jobs]
+    length = {"steps": setting.steps, "batch_size": batch_size, "record_at": setting.record_at}
+    runs = train_many(jobs, setting.dataset, **length)
+    return [run.history.assign(diverged=run.diverged, engine=engine) for run, engine in zip(runs, engines, strict=True)]
 
 
 def prepare(point: Mapping[str, object], setting: Setting) -> Job:
     """Build the network of a point, and everything that training it needs."""
     rate, rates = float(point["learning_rate"]), {}
+    if point["held"] != "none" or point["cap"]:
+        rates["conv1" if point["cap"] else str(point["held"])] = OTHERS
     if point["fc"] == "frozen":
         rates["fc"] = 0.0
     if point["fc"] in ("matched", "as_batch") or point["conv"] != "paper":
-        own, plain, batch = (_first_look(point, norm, setting) for norm in (None, "none", REFERENCE))
+        own, plain, batch = (
+            first_look(point, norm, setting.dataset, setting.images_of_first_look) for norm in (None, "none", REFERENCE)
+        )
         if point["fc"] in ("matched", "as_batch"):
             rates["fc"] = OTHERS * ((plain.fc if point["fc"] == "matched" else batch.fc) / own.fc)
         if point["conv"] == "as_batch":
@@ -203,45 +208,10 @@ def prepare(point: Mapping[str, object], setting: Setting) -> Job:
         generator=generator(int(point["seed"]), "order of mini-batches"),
         learning_rate=rate,
         other_learning_rate=OTHERS,
-        rates={**rates, **({"conv1": OTHERS} if point["cap"] else {})},
+        rates=rates,
         adjust=_adjustment(point, setting),
         measurements=setting.measurements,
     )
-
-
-def build_lenet(point: Mapping[str, object], dataset: Dataset) -> LeNet:
-    """Initialise the network of a point on the data's device."""
-    names = tuple(str(point["norm"]).split("+"))
-    model = LeNet(
-        dataset.train_images.shape[1],
-        len(dataset.classes),
-        norm=names[0] if len(names) == 1 else names,
-        generator=generator(int(point["seed"]), "initialisation"),
-    )
-    with torch.no_grad():
-        for layer in (model.conv1, model.conv2):
-            layer.weight.mul_(point["gain"])
-            layer.bias.mul_(point["gain"])
-    return model.to(dataset.train_images.device)
-
-
-@dataclass(frozen=True)
-class _FirstLook:
-    spectrum: torch.Tensor  # eigenvalues of R(conv2), (K,) float64, ascending
-    fc: float  # lambda_max of fc's input
-
-
-def _first_look(point: Mapping[str, object], norm: str | None, setting: Setting) -> _FirstLook:
-    """Spectra of a point's network, or of its twin with another norm, before the first step."""
-    model = build_lenet({**point, "norm": norm or point["norm"]}, setting.dataset)
-    order = generator(int(point["seed"]), "order of mini-batches")
-    images, _ = next(iter(setting.dataset.batches(int(point["batch_size"]), order)))
-    with torch.no_grad():
-        model.train()(images)  # constant gains are set by the first batch
-    looked_at = probe_images(setting.dataset, setting.images_of_first_look)
-    features = activations(model, looked_at, ("fc",))["fc"][0].double()  # (B, F)
-    largest = torch.linalg.eigvalsh(features.mT @ features / len(features))[-1].item()
-    return _FirstLook(natural_modes(input_autocorrelation(model, looked_at)).eigenvalues, largest)
 
 
 def _adjustment(point: Mapping[str, object], setting: Setting) -> Callable | None:
@@ -250,7 +220,9 @@ def _adjustment(point: Mapping[str, object], setting: Setting) -> Callable | Non
         return ModePreconditioner(images, cap=float(point["cap"]))
     if point["spectrum"] == "own":
         return None
-    own, batch = (_first_look(point, norm, setting).spectrum for norm in (None, REFERENCE))
+    own, batch = (
+        first_look(point, norm, setting.dataset, setting.images_of_first_look).spectrum for norm in (None, REFERENCE)
+    )
     return ModePreconditioner(images, matching_factors(own, batch, point["spectrum"]))
 
 

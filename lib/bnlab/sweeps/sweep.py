@@ -18,7 +18,7 @@ import pandas as pd
 
 from bnlab.checks import is_number
 from bnlab.records import keys
-from bnlab.records.arithmetic import Arithmetic
+from bnlab.records.arithmetic import Arithmetic, engine_of
 from bnlab.records.content import ContentError, content
 from bnlab.records.files import write_atomically
 from bnlab.records.packing import unpack
@@ -98,7 +98,7 @@ def sweep(
             bound to it by content, the source of both, and the arithmetic. None keeps nothing.
         executor: any concurrent.futures.Executor (a Dask, Ray or MPI cluster's); None: one process a core.
         batched: runs many points as one computation (on a GPU) in place of ``run``.
-        arithmetic: of the device that computes; the CPU's if None.
+        arithmetic: of the device that computes; if None the CPU's, with the engine that ``run`` can use.
         progress: say on standard error how many are done and about how long is left.
 
     Returns:
@@ -146,7 +146,7 @@ class _Folder:
         modules: set[str] = set()
         what = content(run, "run", modules)
         sources = keys.Sources.of(*keys.decisive(modules))
-        how = arithmetic or Arithmetic.now("cpu", "batched" if batched else "single")
+        how = arithmetic or Arithmetic.now("cpu", "batched" if batched else engine_of("cpu", sources.hashes))
         return cls(folder, {"run": what, "sources": dict(sources.hashes), **how.facts()}, sources)
 
     def name(self, point: Point) -> str:

@@ -7,6 +7,8 @@ positions. Float64.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -46,14 +48,16 @@ def mean_square_bound(R: Tensor) -> float:
     return _over(2.0, semidefinite(R)[0].sum().item())
 
 
-def mean_square_limit(X: Tensor) -> float:
+@torch.no_grad()
+def mean_square_limit(X: Tensor | Iterable[Tensor]) -> float:
     """Rate below which, and only below which, LMS on independent draws of X's columns has bounded variance.
 
     Each step maps S = E[C C^T] to T(S) = S - mu (R S + S R) + mu^2 E[x x^T S x x^T], plus a constant. T keeps positive
     matrices positive, so its spectral radius passes 1 where 1 / mu is the largest theta of F v = theta (R (+) R) v,
     F = E[(x x^T) (x) (x x^T)] and the Kronecker sum on the right. For one Gaussian weight that is mu = 2 / (3 lambda),
-    a third of 2 / tr R (`mean_square_bound`): fourth moments decide. X is (K, M) or (B, K, M); float64 within.
-    Directions without power are left out. K^4 numbers: for K up to about 50.
+    a third of 2 / tr R (`mean_square_bound`): fourth moments decide. X is (K, M) or (B, K, M), or an iterable of such
+    of which one is in memory at a time; float64 within. Directions without power are left out. K^4 numbers: for K up to
+    about 50.
 
     >>> round(mean_square_limit(torch.tensor([[1.0, -1.0, 1.0]])), 9)  # |x| = 1 does not fluctuate: 2 / lambda
     2.0
@@ -61,22 +65,41 @@ def mean_square_limit(X: Tensor) -> float:
     Raises:
         ValueError: if X is not (K, M) or (B, K, M) of finite float32 or float64 numbers, or has no power.
     """
-    checks.tensor("X", X, "(K, M) or (B, K, M)", (2, 3))
-    if not X.any():
-        raise ValueError(f"X: shape {tuple(X.shape)} is not (K, M) or (B, K, M) with some power")
-    columns = X.double() if X.ndim == 2 else X.double().transpose(0, 1).flatten(1)  # (K, N)
-    eigenvalues, Q = torch.linalg.eigh(columns @ columns.T / columns.shape[1])
+    R, F, count, shape = 0.0, 0.0, 0, ()
+    for some in [X] if isinstance(X, Tensor) else X:
+        checks.tensor("X", some, "(K, M) or (B, K, M)", (2, 3))
+        columns = some.double() if some.ndim == 2 else some.double().transpose(0, 1).flatten(1)  # (K, N)
+        if count and len(columns) != shape[-2]:
+            raise ValueError(f"X: shape {tuple(some.shape)} follows {tuple(shape)}")
+        shape, count = some.shape, count + columns.shape[1]
+        row, column, weight = _symmetric(len(columns), columns)
+        R = R + columns @ columns.T
+        for part in columns.split(2**20 // len(row) + 1, dim=1):
+            pairs = weight * part[row] * part[column]  # (K(K+1)/2, n)
+            F = F + pairs @ pairs.T
+    if not count or not R.any():
+        raise ValueError(f"X: shape {tuple(shape)} is not (K, M) or (B, K, M) with some power")
+    eigenvalues, Q = torch.linalg.eigh(R / count)
     alive = eigenvalues > TOLERANCE * eigenvalues[-1]
-    columns, eigenvalues = Q[:, alive].T @ columns, eigenvalues[alive]  # in R's basis the Kronecker sum is diagonal
-    # T keeps symmetric matrices symmetric: coordinates are their upper triangle, off the diagonal times sqrt 2.
-    row, column = torch.triu_indices(len(columns), len(columns), device=columns.device)
-    weight = torch.where(row == column, 1.0, 2**0.5).to(columns.dtype).unsqueeze(1)  # (K(K+1)/2, 1)
-    F = 0.0
-    for some in columns.split(2**20 // len(row) + 1, dim=1):
-        pairs = weight * some[row] * some[column]  # (K(K+1)/2, n)
-        F = F + pairs @ pairs.T / columns.shape[1]
+    turn, eigenvalues = _turn(Q[:, alive]), eigenvalues[alive]  # in R's basis the Kronecker sum is diagonal
+    row, column, _ = _symmetric(len(eigenvalues), eigenvalues)
     scale = (eigenvalues[row] + eigenvalues[column]).rsqrt()
-    return 1 / torch.linalg.eigvalsh(scale.unsqueeze(1) * F * scale)[-1].item()
+    return 1 / torch.linalg.eigvalsh(scale.unsqueeze(1) * (turn @ F @ turn.T / count) * scale)[-1].item()
+
+
+def _symmetric(size: int, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Orthonormal coordinates of symmetric matrices: their upper triangle, off the diagonal times sqrt 2."""
+    row, column = torch.triu_indices(size, size, device=like.device)
+    return row, column, torch.where(row == column, 1.0, 2**0.5).to(like.dtype).unsqueeze(1)
+
+
+def _turn(Q: Tensor) -> Tensor:
+    """The map S -> Q^T S Q in the coordinates of `_symmetric`; Q (K, r)."""
+    row, column, weight = _symmetric(Q.shape[1], Q)
+    first, second, outer = _symmetric(len(Q), Q)
+    one, other = Q.T[row], Q.T[column]  # (r(r+1)/2, K)
+    both = one[:, first] * other[:, second] + one[:, second] * other[:, first]  # twice the entries of q_i q_j^T
+    return weight * both * outer.T / 2
 
 
 def slowest_mode(eigenvalues: Tensor, mu: float, tolerance: float | None = None) -> int:

@@ -18,6 +18,7 @@ from bnlab import checks
 from bnlab.datasets import Dataset
 from bnlab.models.lenet import LeNet
 from bnlab.training.train import Job, TrainingRun, check_length, train_job
+from bnlab.training.train import evaluate as evaluate_by_torch
 
 ENGINES = ("torch", "numba", "cuda")
 MOST_AT_ONCE = 64  # networks in one batched computation
@@ -66,6 +67,15 @@ def train_many(
     tasks = [(_trainer(engines[place]), jobs[place]) for place in alone]
     runs |= dict(zip(alone, _one_by_one(tasks, dataset, length, executor), strict=True))
     return [runs[place] for place in range(len(jobs))]
+
+
+def evaluate(model: nn.Module, dataset: Dataset, split: str = "test") -> tuple[float, float]:
+    """Error rate in [0, 1] and mean cross-entropy in nats over a split, as `train.evaluate`, by the fastest engine."""
+    if not model.training and fastest(model, dataset) == "numba":
+        from bnlab.training.compiled.evaluation import evaluate_compiled
+
+        return evaluate_compiled(model, dataset, split)
+    return evaluate_by_torch(model, dataset, split)
 
 
 def fastest(model: nn.Module, dataset: Dataset) -> str:

@@ -129,6 +129,12 @@ def test_the_sliding_window_breaks_the_law(tables):
     assert (distances.agg(lambda distance: distance.abs().max()) > 5).all()
 
 
+def test_patches_are_those_of_the_unrolled_images(problem):
+    X = patches.unroll(problem.images, 3).transpose(1, 2).flatten(0, 1)  # (B*M, K)
+    assert torch.equal(lms_modes.patches_at(problem, torch.arange(len(X))), X)
+    assert torch.equal(lms_modes.patches_at(problem, torch.tensor([len(X) - 1, 0])), X[[-1, 0]])
+
+
 def test_runs_are_lms_on_drawn_patches(problem):
     runs = lms_modes.simulate(problem, 0.3, "independent", steps=20, runs=4, seed=0)
     sliding = lms_modes.simulate(problem, 0.3, "sliding", steps=20, runs=4, seed=0)

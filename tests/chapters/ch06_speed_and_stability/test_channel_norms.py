@@ -54,7 +54,7 @@ def test_parts_leave_out_what_has_no_runs(digits):
     given = dict(first_rates=[0.1], first_seeds=1, sensitivity_seeds=0, arm_rates=[0.1], arm_epochs=1, arm_seeds=1,
                  stability_rates=[0.1], stability_steps=1, stability_seeds=1, rates=[0.1], seeds=1, seed=0)  # fmt: skip
     parts = channel_norms.parts(digits, **given, epochs=0)
-    assert sorted(parts) == ["arms", "first_steps", "stability"]
+    assert sorted(parts) == ["arms", "first_steps", "held", "stability"]
     assert "long_runs" in channel_norms.parts(digits, **given, epochs=2)
     with pytest.raises(ValueError, match="seeds = 0 must be at least 1"):
         channel_norms.parts(digits, **given | {"first_seeds": 0}, epochs=0)
@@ -332,3 +332,18 @@ def test_processes_can_be_shared_by_sweeps():
 def one_row(point):
     """Make the table of a point, in another process."""
     return pd.DataFrame({"twice": [2 * point["n"]]})
+
+
+def test_rates_of_one_layer_are_those_of_the_other_than_the_held(digits):
+    """conv2 survives 1 and is lost at 2 in both seeds; conv1 survives the whole grid in one, nothing in the other."""
+    lost = {"conv1": {0: (False, True), 1: (False, True)}, "conv2": {0: (False, False), 1: (True, True)}}
+    rows = [
+        {"held": held, "norm": "none", "seed": seed, "learning_rate": rate, "step": 5, "diverged": gone,
+         "test_error": 0.9 if gone else 0.1, "test_loss": 1.0}
+        for held, seeds in lost.items()
+        for seed, ends in seeds.items()
+        for rate, gone in zip((1.0, 2.0), ends, strict=True)
+    ]  # fmt: skip
+    found = interventions.rates_of_one_layer(pd.DataFrame(rows)).set_index("swept")
+    assert found.loc["conv2", ["median", "least", "greatest", "beyond"]].tolist() == [1.0, 1.0, 1.0, 0]
+    assert found.loc["conv1", ["median", "least", "greatest", "beyond"]].tolist() == [1.0, 0.0, 2.0, 1]

@@ -11,7 +11,7 @@ from bnlab.measures.gradients import local_errors
 from bnlab.models.norms import NORMS
 from bnlab.randomness import generator
 from bnlab.records import experiments
-from bnlab.sweeps.points import build_lenet
+from bnlab.sweeps.first_look import build_lenet
 
 
 @pytest.fixture(scope="module")

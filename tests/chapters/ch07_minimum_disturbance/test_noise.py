@@ -12,7 +12,8 @@ from bnlab.layers.nlms import NlmsConv2d
 from bnlab.measures.gradients import local_errors
 from bnlab.measures.probes import SplitError
 from bnlab.randomness import generator
-from bnlab.sweeps.points import Setting, build_lenet
+from bnlab.sweeps.first_look import build_lenet
+from bnlab.sweeps.points import Setting
 
 
 @pytest.fixture(scope="module")

@@ -64,7 +64,10 @@ def bounds(problem: LinearProblem) -> pd.DataFrame:
     rows = [
         ("mean: 2 / lambda_max", stability_bound(problem.R)),
         ("mean square: 2 / tr R", mean_square_bound(problem.R)),
-        ("mean square: sharp", mean_square_limit(unroll(problem.images, problem.kernel_size))),
+        (
+            "mean square: sharp",
+            mean_square_limit(unroll(images, problem.kernel_size) for images in problem.images.split(500)),
+        ),
     ]
     return table(rows, {"bound": "rule", "mu": "1 / power"})
 
@@ -75,12 +78,12 @@ def simulate(problem: LinearProblem, share: float, order: str, steps: int, runs:
     Order "independent" draws every patch anew from all; "sliding" starts each run somewhere and then takes the patches
     as the window moves, row by row, image by image.
     """
-    columns = unroll(problem.images, problem.kernel_size)  # (B, K, M)
-    inputs = columns.transpose(1, 2).flatten(0, 1)  # (B*M, K)
     desired = problem.desired.flatten()  # (B*M,)
     draws = generator(seed, f"{order} patches of LMS")
     count = steps if order == "independent" else 1
-    chosen = torch.randint(len(inputs), (count, runs), generator=draws).to(inputs.device)  # (steps, runs) or (1, runs)
+    chosen = torch.randint(len(desired), (count, runs), generator=draws).to(
+        desired.device
+    )  # (steps, runs) or (1, runs)
     mu = share * mean_square_bound(problem.R)
     weights = problem.initial.expand(runs, -1)  # (runs, K)
     at = recorded_steps(steps, 12)
@@ -89,9 +92,23 @@ def simulate(problem: LinearProblem, share: float, order: str, steps: int, runs:
         if n in at:
             recorded.append(weights - problem.solution)
         if n < steps:
-            patch = chosen[n] if order == "independent" else (chosen[0] + n) % len(inputs)
-            weights = lms_step(weights, inputs[patch], desired[patch], mu)
+            places = chosen[n] if order == "independent" else (chosen[0] + n) % len(desired)
+            weights = lms_step(weights, patches_at(problem, places), desired[places], mu)
     return LmsRuns(share, mu, order, seed, at, torch.stack(recorded))
+
+
+def patches_at(problem: LinearProblem, places: Tensor) -> Tensor:
+    """Give the patches (N, K) that the window sees at some places, counted position by position, image by image.
+
+    Only these are unrolled: all of MNIST's would be 47 million.
+    """
+    height, width = problem.desired.shape[-2:]
+    image, position = places.div(height * width, rounding_mode="floor"), places % (height * width)
+    offsets = torch.arange(problem.kernel_size, device=places.device)
+    rows = position.div(width, rounding_mode="floor").view(-1, 1, 1, 1) + offsets.view(-1, 1)
+    columns = (position % width).view(-1, 1, 1, 1) + offsets  # (N, 1, 1, W)
+    channels = torch.arange(problem.images.shape[1], device=places.device).view(1, -1, 1, 1)
+    return problem.images[image.view(-1, 1, 1, 1), channels, rows, columns].flatten(1)  # (N, C, H, W) -> (N, K)
 
 
 def in_the_mean(problem: Callable[[int], LinearProblem], simulated: Sequence[LmsRuns]) -> pd.DataFrame:

@@ -1,11 +1,11 @@
 """Figures 6, 7 and 8 of Chai et al. 2020, and the experiment the paper lacks: which layer, which part of the spectrum?
 
-Five tables of LeNet runs. ``first_steps``: spectra and powers in the first twenty steps, where figures 6 and 8b are
+Six tables of LeNet runs. ``first_steps``: spectra and powers in the first twenty steps, where figures 6 and 8b are
 read; ``sensitivity``: the same from smaller and larger initial weights, with other mini-batches, and with the variance
 as power. ``long_runs``: errors over whole trainings, figures 7 and 8a. ``arms``: the low-rate gain taken apart (errata,
 ERR-18): Batch Normalization after one layer or the other, constant gains, matched rates, a frozen fc, and single parts
 of conv2's spectrum raised by preconditioning. ``stability``: which rates the plain network, the others, and the plain
-network with a cap on conv2's largest eigenvalue survive.
+network with a cap on conv2's largest eigenvalue survive; ``held``: which rates of one convolution alone are survived.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ UNITS = {
     "test_loss": "nats",
     "train_loss": "nats",
     "diverged": "bool",
+    "engine": "name",
 }
 
 # The arms: what each changes in a plain LeNet at the same learning rate of the convolution weights.
@@ -124,6 +125,7 @@ def parts(
         "first_steps": partial(first_steps, dataset, NETWORKS, first_rates, some(first_seeds)),
         "arms": partial(arms, dataset, arm_rates, some(arm_seeds), arm_epochs),
         "stability": partial(stability, dataset, NETWORKS, stability_rates, some(stability_seeds), stability_steps),
+        "held": partial(held, dataset, NETWORKS, stability_rates, some(stability_seeds), stability_steps),
     }
     if sensitivity_seeds:
         made["sensitivity"] = partial(sensitivity, dataset, SENSITIVITY_RATES, some(sensitivity_seeds))
@@ -136,7 +138,7 @@ def first_steps(dataset, norms, rates, seeds, folder: Path | None = None, progre
     """Spectra, powers and masks at `FIRST_STEPS`, for every norm, rate and seed."""
     points = grid(norm=list(norms), learning_rate=list(rates), seed=list(seeds))
     table = run_points(points, _beginning(dataset), folder=folder, progress=progress)
-    return finished(table, drop=("batch_size", "gain", "fc", "conv", "spectrum", "cap"))
+    return finished(table, drop=("batch_size", "gain", "fc", "conv", "spectrum", "cap", "held"))
 
 
 def sensitivity(dataset, rates, seeds, folder: Path | None = None, progress=True) -> pd.DataFrame:
@@ -146,7 +148,7 @@ def sensitivity(dataset, rates, seeds, folder: Path | None = None, progress=True
     points += grid(norm=list(NETWORKS), batch_size=list(BATCH_SIZES), **common)
     points += grid(norm=["amplify_variance", "suppress_variance"], **common)
     table = run_points(points, _beginning(dataset), folder=folder, progress=progress)
-    return finished(table, drop=("fc", "conv", "spectrum", "cap"))
+    return finished(table, drop=("fc", "conv", "spectrum", "cap", "held"))
 
 
 def _beginning(dataset: Dataset) -> Setting:
@@ -158,14 +160,14 @@ def long_runs(dataset, norms, rates, seeds, epochs, folder: Path | None = None, 
     points = grid(learning_rate=list(rates), seed=list(seeds), norm=list(norms))
     setting = _training(dataset, epochs, parts_of_an_epoch=(0, 0.1, 0.3))
     table = run_points(points, setting, folder=folder, progress=progress)
-    return finished(table, drop=("batch_size", "gain", "fc", "conv", "spectrum", "cap"))
+    return finished(table, drop=("batch_size", "gain", "fc", "conv", "spectrum", "cap", "held"))
 
 
 def arms(dataset, rates, seeds, epochs, folder: Path | None = None, names=tuple(ARMS), progress=True) -> pd.DataFrame:
     """Errors of the arms named, fc as in the paper, and frozen and matched for those of `FC_ARMS`."""
     points = arm_points(names, rates, seeds)
     table = run_points(points, _training(dataset, epochs, (0, 0.3)), folder=folder, progress=progress)
-    return finished(named_arms(table), drop=("batch_size", "gain", "cap", *CHANGED))
+    return finished(named_arms(table), drop=("batch_size", "gain", "cap", "held", *CHANGED))
 
 
 def arm_points(names, rates, seeds, fc_names=FC_ARMS) -> list[dict[str, object]]:
@@ -192,13 +194,25 @@ def stability(dataset, norms, rates, seeds, steps, folder: Path | None = None, p
     """
     points = grid(norm=list(norms), learning_rate=list(rates), seed=list(seeds))
     points += grid(norm=["none"], learning_rate=list(rates), seed=list(seeds), cap=list(CAPS))
+    return finished(
+        run_points(points, _survival(dataset, steps), folder=folder, progress=progress),
+        drop=("batch_size", "gain", "fc", "conv", "spectrum", "held"),
+    )
+
+
+def held(dataset, norms, rates, seeds, steps, folder: Path | None = None, progress=True) -> pd.DataFrame:
+    """Which rates of one convolution are survived while the other learns at 0.1: the name of the other is ``held``."""
+    points = grid(held=["conv1", "conv2"], norm=list(norms), learning_rate=list(rates), seed=list(seeds))
+    return finished(
+        run_points(points, _survival(dataset, steps), folder=folder, progress=progress),
+        drop=("batch_size", "gain", "fc", "conv", "spectrum", "cap"),
+    )
+
+
+def _survival(dataset: Dataset, steps: int) -> Setting:
     few = dataset.subset(test=min(SURVIVAL_IMAGES, len(dataset.test_labels)))  # enough to tell learning from guessing
     watched = {"probe": LeNetProbe(probe_images(dataset, SURVIVAL_IMAGES)), "test": SplitError(few)}
-    setting = Setting(dataset, steps, FIRST_STEPS, watched)
-    return finished(
-        run_points(points, setting, folder=folder, progress=progress),
-        drop=("batch_size", "gain", "fc", "conv", "spectrum"),
-    )
+    return Setting(dataset, steps, FIRST_STEPS, watched)
 
 
 def _training(dataset: Dataset, epochs: int, parts_of_an_epoch: tuple[float, ...]) -> Setting:

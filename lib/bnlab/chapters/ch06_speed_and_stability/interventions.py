@@ -81,6 +81,24 @@ def largest_stable_rates(stability: pd.DataFrame) -> pd.DataFrame:
     return table(rows, {**units, "largest": "of the convolution weights", "beyond": "name"})
 
 
+def rates_of_one_layer(held: pd.DataFrame) -> pd.DataFrame:
+    """Median and range over the seeds of the largest rate that one convolution survives while the other learns at 0.1.
+
+    ``swept``: the convolution in question. A rate beyond the grid counts as the last one in it, one below it as 0.
+    """
+    rows = []
+    for other, runs in held.groupby("held"):
+        found = largest_stable_rates(runs.assign(cap=0.0))
+        for norm, part in found.groupby("norm", sort=False):
+            largest = part["largest"].fillna(0)
+            beyond = int((part["beyond"] == "above").sum())
+            swept = "conv2" if other == "conv1" else "conv1"
+            rows.append((norm, swept, largest.median(), largest.min(), largest.max(), beyond))
+    rate = "of the convolution"
+    units = {"norm": "name", "swept": "name", "median": rate, "least": rate, "greatest": rate}
+    return table(rows, units | {"beyond": "seeds that survived the whole grid"})
+
+
 def rate_ratios(found: pd.DataFrame, smallest: float) -> pd.Series:
     """Largest rate with Batch Normalization over that of the plain network, by seed; a lower bound beyond the grid.
 

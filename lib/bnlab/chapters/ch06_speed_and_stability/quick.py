@@ -28,7 +28,7 @@ from bnlab.sweeps.sweep import grid, seeds_from
 PROBE_IMAGES = 128
 PARTS_OF_AN_EPOCH = (0.5,)  # after which errors are measured, besides whole ones
 FIRST_STEPS = (0, 1, 2, 3, 4, 5)
-SAME = ("batch_size", "gain", "fc", "conv", "spectrum", "cap")  # what runs that differ in their norm have in common
+SAME = ("batch_size", "gain", "fc", "conv", "spectrum", "held", "cap")  # what runs that differ in their norm share
 
 
 def tables(
@@ -89,7 +89,7 @@ def tables(
     return {
         "first_steps": finished(first_runs, drop=SAME),
         "long_runs": finished(_at(runs, long), drop=SAME),
-        "arms": finished(named_arms(_at(runs, taken_apart)), drop=("batch_size", "gain", "cap", *CHANGED)),
+        "arms": finished(named_arms(_at(runs, taken_apart)), drop=("batch_size", "gain", "cap", "held", *CHANGED)),
         "stability": finished(survived, drop=SAME[:-1]),
     }
 

@@ -25,9 +25,10 @@ from bnlab.measures.probes import SplitError
 from bnlab.models.lenet import LeNet
 from bnlab.randomness import generator
 from bnlab.sweeps.failures import refuse_failures
-from bnlab.sweeps.points import OTHERS, Setting, build_lenet, checked, epochs_to_steps, sweep_on
+from bnlab.sweeps.first_look import build_lenet
+from bnlab.sweeps.points import OTHERS, Setting, checked, epochs_to_steps, run_jobs, sweep_on
 from bnlab.sweeps.sweep import grid
-from bnlab.training.train import Job, train_job
+from bnlab.training.train import Job
 
 # Norm of conv2 -> the sum of squares that its update divides by, for a patch of unit power. A rate r means r times that
 # number, so that equal rates are equal steps for such patches.
@@ -54,6 +55,7 @@ UNITS = {
     "test_error": "fraction",
     "test_loss": "nats",
     "diverged": "bool",
+    "engine": "name",
 }
 
 
@@ -122,19 +124,13 @@ def prepare(point: Mapping[str, object], setting: Setting) -> Job:
 
 def run_point(point: Mapping[str, object], setting: Setting) -> pd.DataFrame:
     """Train one network; one row a recorded step."""
-    job, size = prepare(point, setting), int(point["batch_size"])
-    run = train_job(job, setting.dataset, steps=setting.steps, batch_size=size, record_at=setting.record_at)
-    return run.history.assign(diverged=run.diverged)
+    return run_jobs([prepare(point, setting)], setting, int(point["batch_size"]))[0]
 
 
 def run_batched(points: Sequence[Mapping[str, object]], setting: Setting) -> list[pd.DataFrame]:
     """Train the networks of many points as one computation; the tables of `run_point`, in order."""
-    from bnlab.training.batched import train_batched  # late: only a GPU takes this way
-
-    jobs = [prepare(point, setting) for point in points]
-    size = int(points[0]["batch_size"])  # a grid has one
-    runs = train_batched(jobs, setting.dataset, steps=setting.steps, batch_size=size, record_at=setting.record_at)
-    return [run.history.assign(diverged=run.diverged) for run in runs]
+    jobs, size = [prepare(point, setting) for point in points], int(points[0]["batch_size"])  # a grid has one
+    return run_jobs(jobs, setting, size)
 
 
 def run_grid(

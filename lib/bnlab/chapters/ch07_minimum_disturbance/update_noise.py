@@ -18,7 +18,8 @@ from bnlab.datasets import Dataset
 from bnlab.measures.gradients import local_errors
 from bnlab.models.lenet import LeNet
 from bnlab.randomness import generator
-from bnlab.sweeps.points import OTHERS, build_lenet
+from bnlab.sweeps.first_look import build_lenet
+from bnlab.sweeps.points import OTHERS
 from bnlab.tables import table
 from bnlab.training.train import train
 

@@ -15,7 +15,8 @@ from bnlab.models.lenet import LeNet
 from bnlab.models.mlp import MLP
 from bnlab.randomness import generator
 from bnlab.tables import table
-from bnlab.training.train import evaluate, train
+from bnlab.training.many import evaluate, train_many
+from bnlab.training.train import Job
 
 # Arms of `initial_scales`: the norm, and whether the fully connected layer, which no BN follows, is scaled as well.
 ARMS = {"none": ("none", False), "BN": ("batch", False), "BN, last layer scaled too": ("batch", True)}
@@ -146,11 +147,8 @@ def scaled_run(
             layer.bias *= 2.0**exponent
     net = net.to(dataset.train_images.device)
     before = filter_directions(net)
-    order = generator(seed, "order of mini-batches")
-    run = train(
-        net, dataset, learning_rate=rate, other_learning_rate=other_rate, steps=steps, batch_size=batch_size,
-        generator=order,
-    )  # fmt: skip
+    job = Job(net, generator(seed, "order of mini-batches"), rate, other_rate)
+    [run] = train_many([job], dataset, steps=steps, batch_size=batch_size)
     # 2 asin(chord / 2), since acos of a cosine near 1 has no digits left.
     chords = torch.cat([(u - v).norm(dim=1) for u, v in zip(filter_directions(net), before, strict=True)])
     turned = (2 * (chords / 2).clamp(max=1).asin()).rad2deg().mean().item()

@@ -6,6 +6,7 @@ from torch import nn
 
 from bnlab import checks
 from bnlab.datasets import Dataset
+from bnlab.training.compiled.machine_code import make_ready
 from bnlab.training.compiled.network import Arrays, unsupported
 from bnlab.training.compiled.step import count_errors
 
@@ -26,6 +27,7 @@ def evaluate_compiled(model: nn.Module, dataset: Dataset, split: str = "test") -
         raise ValueError(f"the compiled step cannot compute this network: {reason}")
     if model.training:
         raise ValueError("model: it is in train mode; model.eval() first")
+    make_ready()
     arrays = Arrays(model, dataset, split, BATCH, training=False)
     wrong, loss = count_errors(arrays.bound(), BATCH)
     count = len(arrays.images.labels)

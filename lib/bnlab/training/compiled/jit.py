@@ -19,7 +19,13 @@ except ModuleNotFoundError:
     numba = None
 
 WIDTHS = (8, 16)
-PYTHON_ONLY = ("__init__.py", "evaluation.py", "network.py", "train.py")  # nothing of these is in the machine code
+PYTHON_ONLY = (
+    "__init__.py",
+    "evaluation.py",
+    "machine_code.py",
+    "network.py",
+    "train.py",
+)  # nothing of these is in the machine code
 # Not fastmath=True: that lets LLVM assume that there is no nan, and a loss that is none would pass every comparison.
 OPTIONS = {"fastmath": {"reassoc", "contract", "arcp", "nsz"}, "error_model": "numpy"}
 

@@ -11,11 +11,10 @@ import torch
 
 from bnlab.datasets import Dataset
 from bnlab.layers.nlms import NlmsConv2d
+from bnlab.training.compiled.machine_code import NO_NOISE, make_ready
 from bnlab.training.compiled.network import Arrays, unsupported
 from bnlab.training.compiled.step import BACKWARD, DESCEND, FORWARD, Network, advance
 from bnlab.training.train import DIVERGED, Job, TrainingRun, check_length, check_rates, measure, parameter_rates
-
-NO_NOISE = np.zeros((0, 0, 0, 0), np.float32)
 
 
 def train_compiled(
@@ -43,6 +42,7 @@ def train_compiled(
         raise ValueError(f"the compiled step cannot train this network: {reason}")
     rates = parameter_rates(job.model, job.learning_rate, job.other_learning_rate, job.rates)
     dataset.batches(batch_size, job.generator)  # refuses a size that the data cannot fill, a generator of a GPU
+    make_ready()
     run = _Run(job, Arrays(job.model, dataset, "train", batch_size), {*record_at, steps})
     run.arrays.descent(rates, job.momentum, job.weight_decay)
     job.model.train()
