@@ -23,7 +23,7 @@ from bnlab.layers import (
     rms_norm,
     threshold_norm,
 )
-from bnlab.measures import gradients, kernels, preconditioning, probes
+from bnlab.measures import curvature, gradients, kernels, preconditioning, probes
 from bnlab.models import lenet, mlp, resnet, vgg
 from bnlab.theory import (
     batch_noise,
@@ -371,6 +371,13 @@ CALLS = {
     ),
     "models.resnet.ResNet": Call(taking("images", resnet_on), {"images": numbers(3, 2, 6, 5)}),
     "models.vgg.VGG": Call(taking("images", vgg_on), {"images": numbers(3, 2, 32, 32)}),
+    "measures.curvature.share_in": Call(
+        curvature.share_in,
+        {"vectors": torch.linalg.qr(numbers(5, 5)).Q.T[:2].contiguous(), "gradient": numbers(5, seed=1)},
+    ),
+    "measures.curvature.pseudo_condition": Call(
+        curvature.pseudo_condition, {"hessian": torch.diag(torch.tensor([4.0, 2.0, 0.5], dtype=torch.float64))}
+    ),
     "measures.gradients.local_errors": Call(
         lambda images: gradients.local_errors(
             small_convolution(working(images.dtype)), images, numbers(5, 2), squared, "0"

@@ -38,6 +38,9 @@ NO_NUMBERS = {
     *("layers.population.exact_statistics", "layers.population.averaged_statistics"),
     *("models.initialisation.draw_default_", "models.norms.find_norm", "models.batched_lenet.BatchedLeNets"),
     "models.fan_scaling.draw_normal_",
+    *("measures.curvature.HessianEnds", "measures.curvature.hessian_ends", "measures.landscape.GradientWalk"),
+    *("measures.landscape.along_gradient", "measures.landscape.distance_to_change", "measures.landscape.plane"),
+    "measures.surface.LossSurface",
     *("measures.kernels.parity_task", "measures.probes.probe_images", "measures.probes.using_batch_statistics"),
     *("measures.probes.window_of", "measures.probes.LeNetProbe", "measures.probes.SplitError"),
 }

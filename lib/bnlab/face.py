@@ -29,6 +29,8 @@ HOMES = {
     "train_batched": "training.batched",
     "train_many": "training.many",
     "empirical_ntk": "measures.kernels",
+    "hessian_ends": "measures.curvature",
+    "LossSurface": "measures.surface",
     "input_autocorrelation": "measures.probes",
     "grid": "sweeps.sweep",
     "sweep": "sweeps.sweep",

@@ -8,6 +8,7 @@ EXPERIMENTS = {
     "05": "ch05_channel_scaling.channel_scaling",
     "06": "ch06_speed_and_stability.channel_norms",
     "07": "ch07_minimum_disturbance.arrangements",
+    "09": "ch09_smoothness.smoothness",
     "11": "ch11_length_and_direction.decoupling",
     "12": "ch12_convergence_guarantees.tangent_kernels",
     "16": "ch16_random_matrices.matrix_products",
