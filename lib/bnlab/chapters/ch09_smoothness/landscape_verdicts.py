@@ -146,7 +146,8 @@ def _by_setting(signs: pd.Series) -> dict:
 
 
 def _log_ratios(upper: pd.Series, lower: pd.Series):
-    ratio = np.log(numbers(upper, "upper") / numbers(lower, "lower"))
+    with np.errstate(divide="ignore", invalid="ignore"):  # a lost network is infinite
+        ratio = np.log(numbers(upper, "upper") / numbers(lower, "lower"))
     if np.isnan(ratio).any():
         raise LedgerError("probes: both networks of a pair are lost, so they have no ratio.")
     return quartiles(ratio)
