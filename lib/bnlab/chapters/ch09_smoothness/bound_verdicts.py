@@ -28,8 +28,8 @@ def bound(table: pd.DataFrame) -> Verdict:
         statistic=float(printed.max()),
         seeds=table["seed"].nunique(),
         measured=f"Read at the output of BN the two sides are equal at $\\varepsilon = 0$, to {off:.0e}, and the left "
-        f"one is at most {ratios.max():.3f} of the right for $\\varepsilon > 0$. Read as the plain network's gradient "
-        f"at the same $y$ the left side is up to {printed.max():.2g} times the right one.",
+        f"one is smaller by at least {1 - ratios.max():.0e} of it for $\\varepsilon > 0$. Read as the plain network's "
+        f"gradient at the same $y$ the left side is up to {printed.max():.3g} times the right one.",
     )
 
 

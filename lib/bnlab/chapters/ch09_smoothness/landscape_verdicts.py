@@ -71,7 +71,10 @@ def variation(probes: pd.DataFrame, **where: str) -> Verdict:
     found = variations(probes)
     verdict, settings = across(_by_setting(found["median"] >= LESS_VARIATION))
     medians = found["median"].groupby("rule", sort=False).median()
-    told = ", ".join(f"{value:.2g} at the rate {rule}" for rule, value in medians.items())
+    told = ", ".join(
+        f"{value:.2g} at {'their own small rates' if rule == 'own' else f'the rate {rule}'}"
+        for rule, value in medians.items()
+    )
     return judge(
         "E-Lvar",
         verdict,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
@@ -44,7 +44,7 @@ def parts(
 
     Args:
         dataset: 32 x 32 images.
-        common_rates: learning rates at which both networks of a pair are probed, besides each at its own small one.
+        common_rates: learning rates at which both networks of a pair are probed, besides their own small ones.
         path_steps: gradient steps of these runs.
         probe_every: steps from one probe to the next.
         images: of the one batch that a loss is taken on.
@@ -59,18 +59,15 @@ def parts(
         seeds: paired runs, from ``seed`` on.
         seed: the first.
         folder: keeps finished runs, so that a killed recording goes on.
-        executor: runs the points; one process a core by default.
-        progress: whether to tell how far the sweeps are.
+        executor: runs the points, as in `sweep`.
+        progress: as in `sweep`.
 
     Raises:
         ValueError: a rate that is not positive or there twice, a size or number below 1, or fewer images than asked.
     """
-    rates_of_a_sweep("common_rates", list(common_rates))
-    rates_of_a_sweep("stability_rates", list(stability_rates))
     sizes = {"path_steps": path_steps, "probe_every": probe_every, "images": images, "pooled": pooled, "width": width}
-    for name, value in (sizes | {"most_steps": most_steps, "inits": inits, "stability_steps": stability_steps}).items():
-        checks.whole(name, value)
-    enough_images(dataset, max(images, BATCH))
+    counts = {"most_steps": most_steps, "inits": inits, "stability_steps": stability_steps}
+    _refuse(dataset, {"common_rates": common_rates, "stability_rates": stability_rates}, sizes | counts)
     some = seeds_from(seed, seeds)
     both = {"norm": list(NORMS), "seed": some}
     shared = {"dataset": dataset, "images": images, "pooled": pooled}
@@ -80,7 +77,7 @@ def parts(
     lines = partial(layer_hessians.level_lines, **shared, most=path_steps)
     block = partial(layer_hessians.layer_conditions, **shared)
     live = partial(rates.survival, dataset=dataset, steps=stability_steps, batch_size=BATCH, judged=images)
-    blocks = grid(network=["MLP"], norm=list(NORMS), seed=seeds_from(seed, inits)) + grid(network=["ResNet-8"], **both)
+    blocks = grid(network=["MLP"], **both | {"seed": seeds_from(seed, inits)}) + grid(network=["ResNet-8"], **both)
     points = {
         "probes": (grid(network=[LINEAR, CONVOLUTIONAL], rule=ways, **both), probe),
         "curvatures": (grid(depth=list(depths), **both), look),
@@ -90,6 +87,14 @@ def parts(
     }
     how = {"folder": folder, "executor": executor, "progress": progress}
     return {name: partial(_table, run, **how, points=where) for name, (where, run) in points.items()}
+
+
+def _refuse(dataset: Dataset, rates_by_name: Mapping[str, Sequence[float]], sizes: Mapping[str, int]) -> None:
+    for name, values in rates_by_name.items():
+        rates_of_a_sweep(name, list(values))
+    for name, value in sizes.items():
+        checks.whole(name, value)
+    enough_images(dataset, max(sizes["images"], BATCH))
 
 
 def _table(run: Callable, points: list, **how: object) -> pd.DataFrame:
