@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
@@ -49,7 +50,9 @@ def test_dense_eigenvalues():
 def test_arpack_finds_the_same():
     made = surface(hidden=12)
     size = len(made.theta)
-    operator = LinearOperator((size, size), lambda v: made.product(torch.from_numpy(v.ravel().copy())).numpy())
+    operator = LinearOperator(
+        (size, size), lambda v: made.product(torch.from_numpy(v.ravel().copy())).numpy(), dtype=np.float64
+    )
     expected = eigsh(operator, 3, which="LA", return_eigenvectors=False)[::-1]
     found = ends(made, 3)
     torch.testing.assert_close(found.largest, torch.from_numpy(expected.copy()), rtol=1e-7, atol=1e-9)
@@ -65,8 +68,8 @@ def test_few_products_give_residuals_that_say_so():
 
 
 def test_nothing_global_is_drawn_and_the_start_does_not_matter():
-    before = torch.get_rng_state()
     made = surface()
+    before = torch.get_rng_state()
     first, other = ends(made), ends(made, generator=generator(1, "Lanczos"))
     assert torch.equal(torch.get_rng_state(), before)
     assert abs(first.largest[0] - other.largest[0]) < 1e-8
@@ -84,13 +87,13 @@ def test_condition_number_without_what_is_null():
     basis = torch.linalg.qr(draw(4, 4, purpose="basis")).Q
     matrix = basis @ torch.diag(torch.tensor([-8.0, 2.0, 0.5, 1e-12], dtype=torch.float64)) @ basis.T
     assert abs(pseudo_condition((matrix + matrix.T) / 2) - 16) < 1e-9
-    assert pseudo_condition(torch.diag(torch.tensor([3.0, 3e-10]))) == pytest.approx(1e10)
+    assert pseudo_condition(torch.diag(torch.tensor([3.0, 6e-10]))) == pytest.approx(5e9)
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: ends(surface(), 66), "top: 66 is not below the number of parameters"),
+        (lambda: ends(surface(), 80), "top: 80 is not below the number of parameters"),
         (lambda: ends(surface(), 0), "top: 0 is not a whole number"),
         (lambda: ends(surface(), tolerance=0), "tolerance: 0 is not a finite number above 0"),
         (lambda: ends(surface(), 4, most=4), "most: 4 is not a whole number of at least 5"),

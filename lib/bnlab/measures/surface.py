@@ -148,7 +148,7 @@ class LossSurface:
                 value = self._evaluate(self.theta.clone().requires_grad_())
         except torch.OutOfMemoryError:
             raise
-        except (RuntimeError, IndexError) as error:
+        except (RuntimeError, IndexError, ValueError) as error:
             reason = str(error).partition("\n")[0]
             shape = f"{self._inputs.dtype} of shape {tuple(self._inputs.shape)}"
             raise ValueError(f"inputs: {shape} do not pass the model and its loss: {reason}") from error

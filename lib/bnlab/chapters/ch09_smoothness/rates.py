@@ -14,8 +14,10 @@ from bnlab.randomness import generator
 from bnlab.tables import table
 from bnlab.training.train import train
 
+BATCH = 32  # images a mini-batch
 
-def survival(point: dict, dataset: Dataset, steps: int, batch_size: int, judged: int) -> pd.DataFrame:
+
+def survival(point: dict, dataset: Dataset, steps: int, judged: int, batch_size: int = BATCH) -> pd.DataFrame:
     """Train one network, a point of ``norm``, ``rate`` and ``seed``, by SGD for so many steps.
 
     ``survived``: the loss of ``judged`` fixed images, with batch statistics, is finite and below the one at the start.

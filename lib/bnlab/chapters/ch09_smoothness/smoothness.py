@@ -17,7 +17,7 @@ from bnlab.sweeps.failures import refuse_failures
 from bnlab.sweeps.limits import enough_images, rates_of_a_sweep
 from bnlab.sweeps.sweep import grid, seeds_from, sweep
 
-BATCH = 32  # images a mini-batch, where rates are survived or not
+BATCH = rates.BATCH
 
 
 def parts(
@@ -58,35 +58,37 @@ def parts(
         stability_steps: gradient steps that a rate must survive.
         seeds: paired runs, from ``seed`` on.
         seed: the first.
-        folder: keeps finished runs, so that a killed recording goes on.
-        executor: runs the points, as in `sweep`.
-        progress: as in `sweep`.
+        folder: keeps finished runs; this, ``executor`` and ``progress`` are those of `sweep`.
+        executor: runs the points.
+        progress: whether it is told how far they are.
 
     Raises:
         ValueError: a rate that is not positive or there twice, a size or number below 1, or fewer images than asked.
     """
-    sizes = {"path_steps": path_steps, "probe_every": probe_every, "images": images, "pooled": pooled, "width": width}
-    counts = {"most_steps": most_steps, "inits": inits, "stability_steps": stability_steps}
-    _refuse(dataset, {"common_rates": common_rates, "stability_rates": stability_rates}, sizes | counts)
-    some = seeds_from(seed, seeds)
-    both = {"norm": list(NORMS), "seed": some}
+    sizes = {"path_steps": path_steps, "probe_every": probe_every, "images": images, "pooled": pooled, "width": width,
+             "most_steps": most_steps, "inits": inits, "stability_steps": stability_steps}  # fmt: skip
+    _refuse(dataset, {"common_rates": common_rates, "stability_rates": stability_rates}, sizes)
+    both = {"norm": list(NORMS), "seed": seeds_from(seed, seeds)}
     shared = {"dataset": dataset, "images": images, "pooled": pooled}
-    ways = landscapes.rules(common_rates)
-    probe = partial(landscapes.probes, **shared, steps=path_steps, every=probe_every)
     look = partial(resnets.curvatures, **shared, width=width, levels=tuple(levels), most=most_steps)
-    lines = partial(layer_hessians.level_lines, **shared, most=path_steps)
-    block = partial(layer_hessians.layer_conditions, **shared)
-    live = partial(rates.survival, dataset=dataset, steps=stability_steps, batch_size=BATCH, judged=images)
+    live = partial(rates.survival, dataset=dataset, steps=stability_steps, judged=images)
     blocks = grid(network=["MLP"], **both | {"seed": seeds_from(seed, inits)}) + grid(network=["ResNet-8"], **both)
     points = {
-        "probes": (grid(network=[LINEAR, CONVOLUTIONAL], rule=ways, **both), probe),
+        "probes": (
+            _walked(common_rates, both),
+            partial(landscapes.probes, **shared, steps=path_steps, every=probe_every),
+        ),
         "curvatures": (grid(depth=list(depths), **both), look),
-        "conditions": (blocks, block),
-        "level_lines": (grid(**both), lines),
+        "conditions": (blocks, partial(layer_hessians.layer_conditions, **shared)),
+        "level_lines": (grid(**both), partial(layer_hessians.level_lines, **shared, most=path_steps)),
         "survival": (grid(rate=list(stability_rates), **both), live),
     }
     how = {"folder": folder, "executor": executor, "progress": progress}
     return {name: partial(_table, run, **how, points=where) for name, (where, run) in points.items()}
+
+
+def _walked(common_rates: Sequence[float], both: Mapping[str, list]) -> list[dict]:
+    return grid(network=[LINEAR, CONVOLUTIONAL], rule=landscapes.rules(common_rates), **both)
 
 
 def _refuse(dataset: Dataset, rates_by_name: Mapping[str, Sequence[float]], sizes: Mapping[str, int]) -> None:
