@@ -26,7 +26,16 @@ from bnlab.layers import (
     step_noise,
     threshold_norm,
 )
-from bnlab.measures import gradient_shift, gradients, jacobians, kernels, preconditioning, probes, shift
+from bnlab.measures import (
+    curvature,
+    gradient_shift,
+    gradients,
+    jacobians,
+    kernels,
+    preconditioning,
+    probes,
+    shift,
+)
 from bnlab.models import lenet, lsuv, mlp, residual_mlp, resnet, vgg
 from bnlab.theory import (
     batch_noise,
@@ -457,6 +466,13 @@ CALLS = {
     ),
     "measures.jacobians.singular_values": Call(
         lambda inputs: jacobians.singular_values(network(working(inputs.dtype)), inputs), {"inputs": numbers(5, 3)}
+    ),
+    "measures.curvature.share_in": Call(
+        curvature.share_in,
+        {"vectors": torch.linalg.qr(numbers(5, 5)).Q.T[:2].contiguous(), "gradient": numbers(5, seed=1)},
+    ),
+    "measures.curvature.pseudo_condition": Call(
+        curvature.pseudo_condition, {"hessian": torch.diag(torch.tensor([4.0, 2.0, 0.5], dtype=torch.float64))}
     ),
     "measures.gradients.local_errors": Call(
         lambda images: gradients.local_errors(

@@ -39,6 +39,9 @@ NO_NUMBERS = {
     *("models.initialisation.draw_default_", "models.norms.find_norm", "models.batched_lenet.BatchedLeNets"),
     "models.fan_scaling.draw_normal_",
     *("theory.mean_field.Moments", "measures.jacobians.GradientProfile"),
+    *("measures.curvature.HessianEnds", "measures.curvature.hessian_ends", "measures.landscape.GradientWalk"),
+    *("measures.landscape.along_gradient", "measures.landscape.distance_to_change", "measures.landscape.plane"),
+    "measures.surface.LossSurface",
     *("measures.kernels.parity_task", "measures.probes.probe_images", "measures.probes.using_batch_statistics"),
     *("measures.probes.window_of", "measures.probes.LeNetProbe", "measures.probes.SplitError"),
     *("measures.gradient_shift.GradientShift", "measures.shift.Moments", "measures.shift.moment_drift"),
@@ -198,13 +201,14 @@ def test_empty(name, argument):
             assert all(found.size == 0 for found in values(result))
 
 
-# Of which there may be any number: mini-batches, gains of equal channels, patches, samples, images; one answer for all.
+# Of which there may be any number: mini-batches, gains of equal channels, patches, samples, vectors; one answer for all.
 ANY_NUMBER = {
     *(("layers.inference.moving_average", "batches"), ("theory.minimum_disturbance.feasible_neighbours", "X")),
     *(("theory.channel_scaling.eigenvalue_bounds", "gains"), ("theory.channel_scaling.scale_channels", "gains")),
     *(("theory.filters.lms_step", "d"), ("theory.filters.nlms_step", "d"), ("theory.stability.mean_square_limit", "X")),
     *(("theory.matrix_products.ks_distance", "values"), ("theory.modes.resolved", "R")),
     *(("theory.divergences.histogram_kl", "samples"), ("theory.divergences.histogram_kl", "other")),
+    ("measures.curvature.share_in", "vectors"),
 }
 
 

@@ -31,6 +31,8 @@ HOMES = {
     "train_many": "training.many",
     "empirical_ntk": "measures.kernels",
     "gradient_profile": "measures.jacobians",
+    "hessian_ends": "measures.curvature",
+    "LossSurface": "measures.surface",
     "input_autocorrelation": "measures.probes",
     "grid": "sweeps.sweep",
     "sweep": "sweeps.sweep",

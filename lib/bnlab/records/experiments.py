@@ -9,6 +9,7 @@ EXPERIMENTS = {
     "06": "ch06_speed_and_stability.channel_norms",
     "07": "ch07_minimum_disturbance.arrangements",
     "08": "ch08_internal_covariate_shift.factorial",
+    "09": "ch09_smoothness.smoothness",
     "10": "ch10_gradient_flow.gradient_flow",
     "11": "ch11_length_and_direction.decoupling",
     "12": "ch12_convergence_guarantees.tangent_kernels",

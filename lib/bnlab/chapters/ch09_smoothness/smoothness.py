@@ -1,0 +1,106 @@
+"""Chapter 09: parameters -> the tables of its networks, at the quick scale by default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from bnlab import checks
+from bnlab.chapters.ch09_smoothness import landscapes, layer_hessians, rates, resnets
+from bnlab.chapters.ch09_smoothness.networks import CONVOLUTIONAL, LINEAR, NORMS
+from bnlab.datasets import Dataset
+from bnlab.sweeps.failures import refuse_failures
+from bnlab.sweeps.limits import enough_images, rates_of_a_sweep
+from bnlab.sweeps.sweep import grid, seeds_from, sweep
+
+BATCH = rates.BATCH
+
+
+def parts(
+    dataset: Dataset,
+    common_rates: Sequence[float] = (0.1,),
+    path_steps: int = 50,
+    probe_every: int = 25,
+    images: int = 32,
+    pooled: int = 4,
+    depths: Sequence[int] = (8, 14),
+    width: int = 4,
+    levels: Sequence[float] = (1.9,),
+    most_steps: int = 300,
+    inits: int = 20,
+    stability_rates: Sequence[float] = (0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24),
+    stability_steps: int = 15,
+    seeds: int = 5,
+    seed: int = 0,
+    folder: Path | None = None,
+    executor: Executor | None = None,
+    progress: bool = True,
+) -> dict[str, Callable[[], pd.DataFrame]]:
+    """Tables of chapter 09 by name, each with the function that makes it.
+
+    Args:
+        dataset: 32 x 32 images.
+        common_rates: learning rates at which both networks of a pair are probed, besides their own small ones.
+        path_steps: gradient steps of these runs.
+        probe_every: steps from one probe to the next.
+        images: of the one batch that a loss is taken on.
+        pooled: pixels a side that are averaged to one, for all networks but the VGG-like one.
+        depths: of the ResNets.
+        width: of their first stage.
+        levels: losses (nats) at which their Hessians are looked at, besides the start.
+        most_steps: gradient steps to get there.
+        inits: draws of the weights of the small fully connected network.
+        stability_rates: learning rates whose survival is tried.
+        stability_steps: gradient steps that a rate must survive.
+        seeds: paired runs, from ``seed`` on.
+        seed: the first.
+        folder: keeps finished runs; this, ``executor`` and ``progress`` are those of `sweep`.
+        executor: runs the points.
+        progress: whether it is told how far they are.
+
+    Raises:
+        ValueError: a rate that is not positive or there twice, a size or number below 1, or fewer images than asked.
+    """
+    sizes = {"path_steps": path_steps, "probe_every": probe_every, "images": images, "pooled": pooled, "width": width,
+             "most_steps": most_steps, "inits": inits, "stability_steps": stability_steps}  # fmt: skip
+    _refuse(dataset, {"common_rates": common_rates, "stability_rates": stability_rates}, sizes)
+    both = {"norm": list(NORMS), "seed": seeds_from(seed, seeds)}
+    shared = {"dataset": dataset, "images": images, "pooled": pooled}
+    look = partial(resnets.curvatures, **shared, width=width, levels=tuple(levels), most=most_steps)
+    live = partial(rates.survival, dataset=dataset, steps=stability_steps, judged=images)
+    blocks = grid(network=["MLP"], **both | {"seed": seeds_from(seed, inits)}) + grid(network=["ResNet-8"], **both)
+    points = {
+        "probes": (
+            _walked(common_rates, both),
+            partial(landscapes.probes, **shared, steps=path_steps, every=probe_every),
+        ),
+        "curvatures": (grid(depth=list(depths), **both), look),
+        "conditions": (blocks, partial(layer_hessians.layer_conditions, **shared)),
+        "level_lines": (grid(**both), partial(layer_hessians.level_lines, **shared, most=path_steps)),
+        "survival": (grid(rate=list(stability_rates), **both), live),
+    }
+    how = {"folder": folder, "executor": executor, "progress": progress}
+    return {name: partial(_table, run, **how, points=where) for name, (where, run) in points.items()}
+
+
+def _walked(common_rates: Sequence[float], both: Mapping[str, list]) -> list[dict]:
+    return grid(network=[LINEAR, CONVOLUTIONAL], rule=landscapes.rules(common_rates), **both)
+
+
+def _refuse(dataset: Dataset, rates_by_name: Mapping[str, Sequence[float]], sizes: Mapping[str, int]) -> None:
+    for name, values in rates_by_name.items():
+        rates_of_a_sweep(name, list(values))
+    for name, value in sizes.items():
+        checks.whole(name, value)
+    enough_images(dataset, max(sizes["images"], BATCH))
+
+
+def _table(run: Callable, points: list, **how: object) -> pd.DataFrame:
+    """Run the points; a table of complete runs, without the column that says so."""
+    made = sweep(points, run, **how)
+    refuse_failures(made)
+    return made.drop(columns="status")
