@@ -204,6 +204,7 @@ ANY_NUMBER = {
     *(("theory.channel_scaling.eigenvalue_bounds", "gains"), ("theory.channel_scaling.scale_channels", "gains")),
     *(("theory.filters.lms_step", "d"), ("theory.filters.nlms_step", "d"), ("theory.stability.mean_square_limit", "X")),
     *(("theory.matrix_products.ks_distance", "values"), ("theory.modes.resolved", "R")),
+    ("measures.curvature.share_in", "vectors"),
 }
 
 
