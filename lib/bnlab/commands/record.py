@@ -85,10 +85,7 @@ def record(
     chosen = choose(experiment, {**wanted.values, **given})
     scale = scale_of(experiment, chosen, wanted)
     where = parameters.usable("device", device, parameters.device())
-    if scheduler and (where == "cuda" or "folder" not in inspect.signature(experiment).parameters):
-        raise RecordingError(
-            f"chapter {number} has no single runs on CPUs that a cluster could share: drop --scheduler."
-        )
+    _refuse_scheduler(scheduler, number, experiment, where)
     with fixed(where), stopping():
         plan = prepare(number, experiment, chosen, where, data_root)
         facts = {**_facts(plan, where), "scale": scale}
@@ -96,20 +93,35 @@ def record(
             raise RecordingError("the library was changed since its last commit: commit it, or say --dirty.")
         target = folder / number if scale == "full" else folder / "own" / f"{number}-{facts['key'][:12]}"
         with ExitStack() as stack:
-            try:
-                lock = folder / ".partial" / f"{number}.lock"
-                stack.enter_context(locked(lock, f"chapter {number} is being recorded"))
-                target.mkdir(parents=True, exist_ok=True)
-            except LockedError as error:
-                raise RecordingError(str(error)) from None
-            except OSError as error:
-                reason = f"{folder} cannot be written ({error.strerror}): name a folder that can be."
-                raise RecordingError(reason) from None
+            stack.enter_context(_alone(number, folder, target))
             if scheduler:
                 stack.enter_context(_on_cluster(scheduler))
             if not _is_there(target, plan, wanted, replace, folder) or force:
                 _work(plan, facts, folder, target)
     return target
+
+
+@contextmanager
+def _alone(number: str, folder: Path, target: Path) -> Iterator[None]:
+    """Hold the chapter's lock, with the folder of the result made."""
+    with ExitStack() as stack:
+        try:
+            lock = folder / ".partial" / f"{number}.lock"
+            stack.enter_context(locked(lock, f"chapter {number} is being recorded"))
+            target.mkdir(parents=True, exist_ok=True)
+        except LockedError as error:
+            raise RecordingError(str(error)) from None
+        except OSError as error:
+            reason = f"{folder} cannot be written ({error.strerror}): name a folder that can be."
+            raise RecordingError(reason) from None
+        yield
+
+
+def _refuse_scheduler(address: str, number: str, experiment: Callable, device: str) -> None:
+    if address and (device == "cuda" or "folder" not in inspect.signature(experiment).parameters):
+        raise RecordingError(
+            f"chapter {number} has no single runs on CPUs that a cluster could share: drop --scheduler."
+        )
 
 
 @contextmanager

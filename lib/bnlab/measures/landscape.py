@@ -8,6 +8,7 @@ away; at equal distances the same probe compares what lies equally near.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,7 +32,8 @@ class GradientWalk:
     @property
     def loss_range(self) -> float:
         """Largest minus smallest loss on the way."""
-        return float(self.losses.max() - self.losses.min())
+        highest = float(self.losses.max())
+        return highest if math.isinf(highest) else highest - float(self.losses.min())
 
     @property
     def effective_beta(self) -> float:
