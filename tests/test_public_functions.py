@@ -201,7 +201,7 @@ def test_empty(name, argument):
             assert all(found.size == 0 for found in values(result))
 
 
-# Of which there may be any number: mini-batches, gains of equal channels, patches, samples, vectors; one answer for all.
+# Of which there may be any number: mini-batches, gains of equal channels, patches, samples; one answer for all.
 ANY_NUMBER = {
     *(("layers.inference.moving_average", "batches"), ("theory.minimum_disturbance.feasible_neighbours", "X")),
     *(("theory.channel_scaling.eigenvalue_bounds", "gains"), ("theory.channel_scaling.scale_channels", "gains")),

@@ -37,10 +37,8 @@ def parts(
     seeds: int = 5,
     seed: int = 0,
     folder: Path | None = None,
-    executor: Executor | None = None,
-    progress: bool = True,
 ) -> dict[str, Callable[[], pd.DataFrame]]:
-    """Tables of chapter 09 by name, each with the function that makes it.
+    """Tables of chapter 09 by name, each with the function that makes it; it takes `sweep`'s executor and progress.
 
     Args:
         dataset: 32 x 32 images.
@@ -58,9 +56,7 @@ def parts(
         stability_steps: gradient steps that a rate must survive.
         seeds: paired runs, from ``seed`` on.
         seed: the first.
-        folder: keeps finished runs; this, ``executor`` and ``progress`` are those of `sweep`.
-        executor: runs the points.
-        progress: whether it is told how far they are.
+        folder: keeps finished runs, so that a killed recording goes on.
 
     Raises:
         ValueError: a rate that is not positive or there twice, a size or number below 1, or fewer images than asked.
@@ -83,8 +79,7 @@ def parts(
         "level_lines": (grid(**both), partial(layer_hessians.level_lines, **shared, most=path_steps)),
         "survival": (grid(rate=list(stability_rates), **both), live),
     }
-    how = {"folder": folder, "executor": executor, "progress": progress}
-    return {name: partial(_table, run, **how, points=where) for name, (where, run) in points.items()}
+    return {name: partial(_table, where, run, folder) for name, (where, run) in points.items()}
 
 
 def _walked(common_rates: Sequence[float], both: Mapping[str, list]) -> list[dict]:
@@ -99,8 +94,10 @@ def _refuse(dataset: Dataset, rates_by_name: Mapping[str, Sequence[float]], size
     enough_images(dataset, max(sizes["images"], BATCH))
 
 
-def _table(run: Callable, points: list, **how: object) -> pd.DataFrame:
+def _table(
+    points: list, run: Callable, folder: Path | None, executor: Executor | None = None, progress: bool = True
+) -> pd.DataFrame:
     """Run the points; a table of complete runs, without the column that says so."""
-    made = sweep(points, run, **how)
+    made = sweep(points, run, folder=folder, executor=executor, progress=progress)
     refuse_failures(made)
     return made.drop(columns="status")
