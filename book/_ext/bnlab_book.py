@@ -29,8 +29,8 @@ import bnlab
 from bnlab.claims import book, verdicts
 from bnlab.sweeps.executors import usable_cores
 
-LEDGER = "book/ledger"
-WATCHED = ("lib", "data", "book/claims.yml", "book/presets", "requirements.txt")
+COMPUTED = ("book/ledger", "book/explanations")  # from the verdicts of all chapters
+WATCHED = ("lib", "data", "book/claims.yml", "book/explanations.yml", "book/presets", "requirements.txt")
 
 
 def fingerprint(root: Path) -> str:
@@ -161,8 +161,8 @@ def keep_executed(app, cache_path: Path) -> None:
 
 
 def outdated(app, env, added, changed, removed) -> list[str]:
-    """Read the ledger at every build, and every page when the cache was dropped."""
-    return sorted(env.found_docs) if app.bnlab_stale else [LEDGER]
+    """Read what is computed from all chapters at every build, and every page when the cache was dropped."""
+    return sorted(env.found_docs) if app.bnlab_stale else [name for name in COMPUTED if name in env.found_docs]
 
 
 def refuse_missing_verdicts(app, env) -> None:

@@ -1,0 +1,95 @@
+"""The explanations of Batch Normalization side by side: what each predicts, the claims that test it, how they came out.
+
+A claim that is reproduced speaks for an explanation or against it, as ``book/explanations.yml`` declares; one that is
+refuted or not reproduced speaks the other way, one that holds in part is mixed, one without a verdict leaves it open.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from bnlab.claims import book, ledger, verdicts
+from bnlab.claims.ledger import LedgerError
+from bnlab.claims.markup import badge, display, link, mathematics, small
+
+FIELDS = ("name", "chapter", "predicts", "for", "against", "would_change_our_mind")
+SAYS = {"reproduced": 1, "refuted": -1, "not reproduced": -1, "partly": 0, "corrected": 0}
+WORDS = {1: "for it", 0: "mixed", -1: "against it", None: "open"}
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One account of why Batch Normalization works."""
+
+    name: str
+    chapter: str
+    predicts: str
+    tests: dict[str, bool]  # claim -> whether it speaks for the explanation when it is reproduced
+    would_change_our_mind: str
+
+
+def explanations(where: Path | None = None) -> list[Explanation]:
+    """Read ``book/explanations.yml``.
+
+    Raises:
+        LedgerError: it cannot be read, a field is missing or unknown, or a claim is unknown or named twice.
+    """
+    path = (where or book.root()) / "book" / "explanations.yml"
+    try:
+        rows = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise LedgerError(f"{path} cannot be read ({' '.join(str(error).split())[:200]}).") from None
+    known = ledger.claims(where)
+    return [_explanation(row, known) for row in rows]
+
+
+def _explanation(row: object, known: dict) -> Explanation:
+    if not isinstance(row, dict) or sorted(row) != sorted(FIELDS):
+        raise LedgerError(f"explanation {str(row)[:60]!r} must have {', '.join(FIELDS)} and nothing else.")
+    names = [*row["for"], *row["against"]]
+    for name in names:
+        if name not in known:
+            raise LedgerError(f"explanation {row['name']!r}: {name!r} is no claim of the ledger.")
+        if names.count(name) > 1:
+            raise LedgerError(f"explanation {row['name']!r}: {name} is named twice.")
+    tests = {name: name in row["for"] for name in names}
+    return Explanation(row["name"], row["chapter"], row["predicts"], tests, row["would_change_our_mind"])
+
+
+def outcomes(where: Path | None = None) -> pd.DataFrame:
+    """One row a test: ``explanation``, ``claim``, ``verdict``, ``says`` (one of `WORDS`), ``measured``."""
+    found = {row["id"]: row for row in verdicts.collect(where)}
+    rows = []
+    for explanation in explanations(where):
+        for claim, in_favour in explanation.tests.items():
+            verdict = found[claim]["verdict"]
+            says = SAYS.get(verdict)
+            says = says if says is None or in_favour else -says
+            rows.append((explanation.name, claim, verdict, WORDS[says], found[claim]["measured"]))
+    return pd.DataFrame(rows, columns=["explanation", "claim", "verdict", "says", "measured"])
+
+
+def show() -> None:
+    """Display every explanation: its prediction, its tests and what they measured, what would change our mind."""
+    found = outcomes()
+    pages = {path.stem[:2]: path.stem for path in book.chapter_paths()}
+    parts, plain = [], []
+    for explanation in explanations():
+        rows = found[found["explanation"] == explanation.name]
+        counts = ", ".join(f"{n} {word}" for word, n in rows["says"].value_counts(sort=False).items())
+        items = "".join(_test(row, pages[ledger.claims()[row.claim].chapter]) for row in rows.itertuples())
+        chapter = link(f"{pages[explanation.chapter]}.html", f"chapter {explanation.chapter}")
+        parts.append(
+            f"<h3>{explanation.name}</h3><p>{mathematics(explanation.predicts)} ({chapter}; tests: {counts})</p>"
+            f"<ul>{items}</ul><p><em>What would change our mind.</em> {mathematics(explanation.would_change_our_mind)}"
+            "</p>"
+        )
+        plain.append(f"{explanation.name}: {counts}")
+    display("".join(parts), "\n".join(plain))
+
+
+def _test(row, page: str) -> str:
+    claim = link(f"{page}.html#claim-{row.claim}", row.claim)
+    return f"<li>{claim} {badge(row.verdict)} <strong>{row.says}</strong>{small(mathematics(row.measured))}</li>"

@@ -1,0 +1,43 @@
+"""Explanations and their tests in one picture: a row each, a mark a test, whose place and shape say what it says."""
+
+import pandas as pd
+
+from bnlab.figures.shapes import groups, subplots
+from bnlab.figures.style import COLOURS, GREY
+
+# In the order of the columns: what a test says -> marker and colour.
+LOOKS = {
+    "for it": ("o", COLOURS[2]),
+    "mixed": ("D", COLOURS[5]),
+    "against it": ("X", COLOURS[1]),
+    "open": ("s", GREY),
+}
+
+
+def outcomes(tests: pd.DataFrame):
+    """Plot, for every explanation, the tests that speak for it, in part, and against it.
+
+    Args:
+        tests: ``explanation``, ``claim``, ``says`` (one of `LOOKS`); explanations in their order.
+    """
+    names = groups(tests["explanation"])
+    columns = [word for word in LOOKS if (tests["says"] == word).any()]
+    widest = {word: max(1, tests[tests["says"] == word].groupby("explanation").size().max()) for word in columns}
+    starts, here = {}, 0.0
+    for word in columns:
+        starts[word], here = here, here + widest[word] + 0.8
+    figure, axes = subplots(height=0.9 + 0.55 * len(names), width=8.0)
+    for height, name in enumerate(names):
+        for word in columns:
+            marker, colour = LOOKS[word]
+            claims = tests[(tests["explanation"] == name) & (tests["says"] == word)]["claim"]
+            for place, claim in enumerate(claims):
+                x = starts[word] + place
+                axes.plot(x, height, marker=marker, color=colour, ms=9, ls="none")
+                axes.annotate(claim, (x, height), (0, -9), textcoords="offset points", ha="center", va="top", size=6)
+    for word in columns:
+        axes.annotate(word, (starts[word] + (widest[word] - 1) / 2, -0.7), ha="center", va="bottom", weight="bold")
+    axes.set_yticks(range(len(names)), names)
+    axes.set(ylim=(len(names) - 0.3, -1.1), xlim=(-0.7, here - 0.8), xticks=[])
+    axes.grid(visible=False, axis="x")
+    return figure
