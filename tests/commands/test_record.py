@@ -444,10 +444,11 @@ def test_a_damaged_result_is_recorded_again_as_its_remedy_says(house, tmp_path, 
 
 def test_a_process_killed_while_recording_resumes_to_the_same_bytes(tmp_path):
     program = """
-    import sys, time
+    import signal, sys, time
     from pathlib import Path
     import pandas as pd
     from bnlab.commands import parts
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin without it
     def make(name):
         def table():
             print("in", name, flush=True)

@@ -71,7 +71,8 @@ def test_sweeps_take_what_is_offered_and_only_there(address):
     assert not set(sweeps.sweep(points, slow, progress=False)["worker"]) & workers
 
 
-def test_nobody_there():
+def test_nobody_there(monkeypatch):
+    monkeypatch.setattr(clusters, "PATIENCE", 1)
     words = r"no Dask scheduler answers at 'tcp://127.0.0.1:9'"
     with pytest.raises(clusters.ClusterError, match=words) as error, clusters.cluster("tcp://127.0.0.1:9"):
         pass

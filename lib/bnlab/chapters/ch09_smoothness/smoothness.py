@@ -25,7 +25,7 @@ def parts(
     common_rates: Sequence[float] = (0.1,),
     path_steps: int = 50,
     probe_every: int = 25,
-    images: int = 32,
+    images: int = 24,
     pooled: int = 4,
     depths: Sequence[int] = (8, 14),
     width: int = 4,
