@@ -1,6 +1,8 @@
 """A miniature book, so that the tests of the house depend on no real chapter."""
 
 import json
+import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,10 @@ import yaml
 
 from bnlab.claims import book, reach
 from bnlab.claims import draws as deciding
+
+# A shell's background jobs, and so their children, begin with Ctrl-C ignored; what the tests start answers it.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CLAIMS = [
     {"id": "T-Sum", "kind": "I", "statement": "$1 + 1 = 2$ & more", "criterion": "exact"},
