@@ -131,6 +131,15 @@ def test_what_a_chapter_draws_beyond_its_seeds_does_not_reach_the_next_draw():
     assert reseed.APART > 1000 + 100
 
 
+def test_the_layout_of_a_chapter_decides_no_draw(seeded, monkeypatch):
+    asked, folder = stand_in(monkeypatch, lambda seed: "partly"), seeded / "data" / "recorded"
+    reseed.reseed(book.chapter("90"), 1, 100, folder)
+    path = seeded / "book" / "90_tiny.ipynb"
+    path.write_text(path.read_text().replace("epochs: int = 2", "epochs: int  =  2"))
+    reseed.reseed(book.chapter("90"), 1, 100, folder)
+    assert sorted(asked) == [0, 100]
+
+
 @pytest.mark.parametrize("change", ["code", "default", "library", "version"])
 def test_draws_of_another_state_are_not_counted(seeded, monkeypatch, change):
     asked, folder = stand_in(monkeypatch, lambda seed: "partly"), seeded / "data" / "recorded"

@@ -4,18 +4,18 @@
 """
 
 import ast
-import hashlib
 from collections.abc import Mapping
 from importlib.util import find_spec
 
 from bnlab.claims import book
 from bnlab.records import keys
+from bnlab.records.tokens import source_hash
 
 SHOWN = ("bnlab.figures", "bnlab.commands", "bnlab.claims.pages")
 
 
 def facts(chapter: book.Chapter) -> dict[str, object]:
-    """Say what decides a draw: parameters but the seed, a hash of the code cells, and sources of the library.
+    """Say what decides a draw: parameters but the seed, a hash of the cells' code, and sources of the library.
 
     Raises:
         KeyingError: a module that the chapter imports has no source that can be read.
@@ -24,7 +24,7 @@ def facts(chapter: book.Chapter) -> dict[str, object]:
     code = "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code")
     return {
         "parameters": {p.name: p.default for p in chapter.parameters if p.name != "seed"},
-        "code": hashlib.sha256(code.encode()).hexdigest(),
+        "code": source_hash(code),  # its layout decides nothing
         "sources": keys.sources(*deciding(code)),
     }
 
