@@ -94,23 +94,21 @@ def parts(
     _refuse_lists(rates, methods=methods, noises=noises, ratio_batch_sizes=ratio_batch_sizes, fc=fc)
     _refuse_counts(1, first_epochs=first_epochs, ratio_steps=ratio_steps)
     _refuse_counts(0, frontier_steps=frontier_steps, epochs=epochs)
-    asked = {"probe_size": probe_size, "ratio_batch_sizes": max(ratio_batch_sizes), "batch_size": batch_size}
-    for name, size in {"dataset": BATCH_SIZE, **asked}.items():
-        enough_images(dataset, checks.whole(name, size), name)
+    largest = {"probe_size": probe_size, "ratio_batch_sizes": max(ratio_batch_sizes), "batch_size": batch_size}
+    _refuse_sizes(dataset, dataset=BATCH_SIZE, **largest)
     first = cache(partial(follow, dataset, seeds_from(seed, first_seeds), first_epochs, probe_size, folder))
     chosen_on, averaged = tuple(seeds_from(seed + 1000, tuning_seeds)), seeds_from(seed, ratio_seeds)
-    runs = tuple(seeds_from(seed, seeds))
-    wanted = noise_sensitivity.Grid(tuple(methods), tuple(rates), tuple(noises), runs, chosen_on, batch_size)
-    made = {
+    lists = (tuple(methods), tuple(rates), tuple(noises))
+    wanted = noise_sensitivity.Grid(*lists, tuple(seeds_from(seed, seeds)), chosen_on, batch_size)
+    frontier = partial(noise_sensitivity.frontier, dataset, wanted, frontier_steps, fc, folder)
+    long_runs = partial(noise_sensitivity.long_runs, dataset, wanted, epochs, folder)
+    return {
         "powers": lambda: powers(first()),
         "directions": lambda: directions(first()),
         "noise_ratio": partial(update_noise.noise_ratio, dataset, averaged, ratio_batch_sizes, ratio_steps),
+        **({"frontier": frontier} if frontier_steps else {}),
+        **({"long_runs": long_runs} if epochs else {}),
     }
-    if frontier_steps:
-        made["frontier"] = partial(noise_sensitivity.frontier, dataset, wanted, frontier_steps, fc, folder)
-    if epochs:
-        made["long_runs"] = partial(noise_sensitivity.long_runs, dataset, wanted, epochs, folder)
-    return made
 
 
 def _refuse_lists(rates: list[float], **lists: list) -> None:
@@ -120,6 +118,12 @@ def _refuse_lists(rates: list[float], **lists: list) -> None:
         distinct(name, values)
     for word in lists["fc"]:
         checks.choice("fc", word, noise_sensitivity.FC)
+
+
+def _refuse_sizes(images: Dataset, /, **sizes: int) -> None:
+    """Refuse what is no whole number, or more images than there are."""
+    for name, size in sizes.items():
+        enough_images(images, checks.whole(name, size), name)
 
 
 def _refuse_counts(least: int, **counts: int) -> None:
