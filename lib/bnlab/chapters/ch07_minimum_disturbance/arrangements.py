@@ -100,15 +100,20 @@ def parts(
     chosen_on, averaged = tuple(seeds_from(seed + 1000, tuning_seeds)), seeds_from(seed, ratio_seeds)
     lists = (tuple(methods), tuple(rates), tuple(noises))
     wanted = noise_sensitivity.Grid(*lists, tuple(seeds_from(seed, seeds)), chosen_on, batch_size)
-    frontier = partial(noise_sensitivity.frontier, dataset, wanted, frontier_steps, fc, folder)
-    long_runs = partial(noise_sensitivity.long_runs, dataset, wanted, epochs, folder)
     return {
         "powers": lambda: powers(first()),
         "directions": lambda: directions(first()),
         "noise_ratio": partial(update_noise.noise_ratio, dataset, averaged, ratio_batch_sizes, ratio_steps),
-        **({"frontier": frontier} if frontier_steps else {}),
-        **({"long_runs": long_runs} if epochs else {}),
-    }
+    } | _under_noise(dataset, wanted, frontier_steps, fc, epochs, folder)
+
+
+def _under_noise(
+    dataset: Dataset, wanted: noise_sensitivity.Grid, steps: int, fc: list[str], epochs: int, folder: Path | None
+) -> dict[str, Callable[[], pd.DataFrame]]:
+    """Tables of the short and of the long runs; 0 steps or epochs leave theirs out."""
+    frontier = partial(noise_sensitivity.frontier, dataset, wanted, steps, fc, folder)
+    long_runs = partial(noise_sensitivity.long_runs, dataset, wanted, epochs, folder)
+    return ({"frontier": frontier} if steps else {}) | ({"long_runs": long_runs} if epochs else {})
 
 
 def _refuse_lists(rates: list[float], **lists: list) -> None:
