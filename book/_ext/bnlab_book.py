@@ -29,7 +29,7 @@ import bnlab
 from bnlab.claims import book, verdicts
 from bnlab.sweeps.executors import usable_cores
 
-COMPUTED = ("book/ledger", "book/explanations")  # from the verdicts of all chapters
+COMPUTED = ("book/index", "book/ledger", "book/explanations")  # from the verdicts of all chapters
 WATCHED = ("lib", "data", "book/claims.yml", "book/explanations.yml", "book/presets", "requirements.txt")
 
 
