@@ -74,6 +74,12 @@ def test_nothing_is_loaded_from_elsewhere(page, parsed):
             assert (page.parent / unquote(urlsplit(load).path)).exists(), load
 
 
+def test_mathjax_is_as_much_of_it_as_the_pages_use():
+    folder = HTML / "_static" / "mathjax"
+    assert (folder / "tex-chtml.js").is_file()
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 4e6
+
+
 @with_api
 def test_no_page_is_too_heavy_for_a_phone(page):
     assert page.stat().st_size < 8_000_000
