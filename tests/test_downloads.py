@@ -34,7 +34,8 @@ def test_the_zip_holds_what_runs_a_chapter_and_nothing_else(downloads, project):
     size = downloads.write_zip(project, project / "out" / downloads.NAME)
     with zipfile.ZipFile(project / "out" / downloads.NAME) as archive:
         assert archive.namelist() == [
-            "bn-lab/README.md", "bn-lab/book/90_tiny.ipynb", "bn-lab/data/recorded/90/x.csv.gz", "bn-lab/lib/bnlab/a.py",
+            "bn-lab/README.md", "bn-lab/book/90_tiny.ipynb", "bn-lab/data/recorded/90/x.csv.gz",
+            "bn-lab/lib/bnlab/a.py",
         ]  # fmt: skip
         assert archive.read("bn-lab/README.md") == b"README.md"
     assert size == (project / "out" / downloads.NAME).stat().st_size

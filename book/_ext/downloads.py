@@ -1,4 +1,4 @@
-"""What a reader takes along: one zip with every notebook, the library and the recorded data, named on each chapter's page.
+"""What a reader takes along: one zip with the notebooks, the library and the recorded data, named on chapters' pages.
 
 The zip is made before the pages are written, so that they can say its size; the same files give the same bytes.
 """

@@ -225,5 +225,6 @@ def _batch_sizes(found: Found, tables: Tables, **where: str) -> Verdict:
         interval=(judged.min(), judged.max()),
         seeds=len(judged),
         **where,
-        measured=f"Mini-batches of one and two behave {limits}. Median Spearman correlation of test error with $m$: {shown}.",
+        measured=f"Mini-batches of one and two behave {limits}. Median Spearman correlation of test error with $m$: "
+        f"{shown}.",
     )
