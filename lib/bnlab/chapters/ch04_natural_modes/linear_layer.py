@@ -53,7 +53,7 @@ def with_another_teacher(problem: LinearProblem, noise: float, seed: int) -> Lin
     return _taught(problem.images, problem.R, problem.kernel_size, noise, seed)
 
 
-def in_slices(images: Tensor, size: int = 1000) -> list[slice]:
+def in_slices(images: Tensor, size: int = 100) -> list[slice]:
     """Slices of so many images: PyTorch's float64 convolution unfolds all that it is given, 9 GB of 60,000 images."""
     return [slice(start, start + size) for start in range(0, len(images), size)]
 
