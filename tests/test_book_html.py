@@ -180,6 +180,19 @@ def test_playable_figures_play(context):
 
 @browser_only
 @pytest.mark.browser
+@pytest.mark.parametrize("context", [390], indirect=True)
+def test_a_figure_opens_larger_than_a_phone_shows_it(context):
+    view, _ = visit(context, next(page for page in PAGES if page.stem.startswith("04")).as_uri())
+    links = view.locator("a.bn-enlarge")
+    assert links.count() >= 5
+    assert view.locator("article figure img").count() == view.locator("article figure a.bn-enlarge img").count()
+    shown = links.first.locator("img").bounding_box()["width"]
+    view.goto(links.first.evaluate("link => link.href"))
+    assert view.evaluate("() => document.images[0].naturalWidth") > 3 * shown
+
+
+@browser_only
+@pytest.mark.browser
 @by_page
 @pytest.mark.parametrize("context", [1280], indirect=True)
 def test_page_is_accessible(page, context):

@@ -31,6 +31,19 @@ window.addEventListener("beforeprint", () => {
   for (const card of document.querySelectorAll("details.bn-card")) card.open = true;
 });
 
+// A figure that is too small to read, on a phone say, opens by itself, as large as it was drawn.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const image of document.querySelectorAll("article figure img, article .cell_output > .output > img")) {
+    if (image.closest("a, .bn-player") || !image.getAttribute("src") || image.src.startsWith("data:")) continue;
+    const link = document.createElement("a");
+    link.href = image.src;
+    link.className = "bn-enlarge";
+    link.title = "Enlarge";
+    image.replaceWith(link);
+    link.append(image);
+  }
+});
+
 // The theme's fold of a page with pages below it in the sidebar has a picture for a name.
 document.addEventListener("DOMContentLoaded", () => {
   for (const summary of document.querySelectorAll(".bd-sidebar summary:not([aria-label])")) {
