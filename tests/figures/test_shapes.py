@@ -56,7 +56,8 @@ def test_a_notebook_shows_the_figure_once_in_the_size_of_the_book():
     assert first == []
     (output,) = second
     width, height = struct.unpack(">II", base64.b64decode(output["data"]["image/png"])[16:24])
-    assert (width, height) == pytest.approx((7 * 120, 2 * 120), abs=14)  # and a frame of a tenth of an inch
+    dpi = STYLE["figure.dpi"]
+    assert (width, height) == pytest.approx((7 * dpi, 2 * dpi), abs=0.12 * dpi)  # and a frame of a tenth of an inch
 
 
 def test_a_figure_has_the_size_and_grid_asked_for():
