@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from bnlab.figures.standing import LOOKS, standing
+from bnlab.figures.documents import LOOKS, documents
 
 COUNTS = pd.DataFrame(
     {"reproduced": [6, 2, 1], "partly": [0, 1, 0], "refuted": [3, 0, 1]},
@@ -11,7 +11,7 @@ COUNTS = pd.DataFrame(
 
 
 def test_pieces_are_as_long_as_their_counts_and_few_claims_share_a_bar():
-    axes = standing(COUNTS).axes[0]
+    axes = documents(COUNTS).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["Long 2020", "Later papers"]
     lengths = [[bar.get_width() for bar in bars] for bars in axes.containers]
     assert lengths == [[6, 3], [0, 1], [3, 1]]
@@ -21,7 +21,7 @@ def test_pieces_are_as_long_as_their_counts_and_few_claims_share_a_bar():
 
 
 def test_a_ledger_of_long_lists_has_no_bar_of_later_papers():
-    axes = standing(COUNTS.iloc[:1]).axes[0]
+    axes = documents(COUNTS.iloc[:1]).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["Long 2020"]
 
 

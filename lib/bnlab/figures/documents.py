@@ -18,7 +18,7 @@ LOOKS = {
 FEW = 5  # documents with fewer claims share a bar
 
 
-def standing(counts: pd.DataFrame):
+def documents(counts: pd.DataFrame):
     """Plot how many claims of each document came out how.
 
     Args:
