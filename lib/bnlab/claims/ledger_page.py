@@ -76,7 +76,7 @@ def show_exceptions() -> None:
 def show_claims() -> None:
     """Display every claim, a line each that unfolds; each row's id is the claim's own, for links that last."""
     known, pages = ledger.claims(), {path.stem[:2]: path.stem for path in book.chapter_paths()}
-    rows = [row for row in verdicts.collect() if row["chapter"] in pages]
+    rows = sorted((row for row in verdicts.collect() if row["chapter"] in pages), key=lambda row: row["chapter"])
     body = "".join(_row(known[row["id"]], row, pages[row["chapter"]]) for row in rows)
     head = "".join(f'<th scope="col">{name}</th>' for name in COLUMNS)
     plain = "\n".join(f"{row['id']}: {row['verdict']}" for row in rows)
@@ -107,7 +107,11 @@ def _decided_by(row: dict) -> str:
         return "full scale"
     if row["scale"] != "quick":
         return "–"
-    return f"quick, {row['reach']['short']}" if row["reach"] else "quick"
+    reach = row["reach"]
+    if not reach:
+        return "quick"
+    earlier = ' <abbr title="drawn with earlier code, and not repeated since">‡</abbr>' if reach["changed"] else ""
+    return f'quick, <abbr title="{reach["short"]}">{reach["agree"]}/{reach["draws"]}</abbr>{earlier}'
 
 
 def _folded(claim: ledger.Claim, row: dict, page: str) -> str:
