@@ -199,6 +199,12 @@ def prune_mathjax(app, error) -> None:
             path.unlink()
 
 
+def mend_roles(app, pagename, templatename, context, doctree) -> None:
+    """Make the entries of a list of references its items: docutils gives them a deprecated role that no list may hold."""
+    if "body" in context:
+        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
 def drop_thebe(app, pagename, templatename, context, doctree) -> None:
     """Leave sphinx-thebe's scripts out of a page."""
     context["script_files"] = [
@@ -221,6 +227,7 @@ def setup(app) -> dict:
     app.connect("env-get-outdated", outdated)
     app.connect("env-updated", refuse_missing_verdicts)
     app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("html-page-context", mend_roles)
     app.connect("build-finished", copy_recorded)
     app.connect("build-finished", prune_mathjax, priority=600)
     app.connect("build-finished", stamp_pages, priority=999)

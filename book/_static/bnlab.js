@@ -44,6 +44,13 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 });
 
+// The theme's sidebar holds the way home and the search, and is no landmark.
+document.addEventListener("DOMContentLoaded", () => {
+  const sidebar = document.querySelector(".bd-sidebar-primary");
+  sidebar?.setAttribute("role", "navigation");
+  sidebar?.setAttribute("aria-label", "Book");
+});
+
 // The theme's fold of a page with pages below it in the sidebar has a picture for a name.
 document.addEventListener("DOMContentLoaded", () => {
   for (const summary of document.querySelectorAll(".bd-sidebar summary:not([aria-label])")) {

@@ -131,7 +131,9 @@ def _folded(claim: ledger.Claim, row: dict, page: str) -> str:
         ("Criterion", ", ".join(caveats)),
         ("See", ", ".join(links)),
     ]
-    return f"<details><summary>{mathematics(claim.statement)}</summary>{definitions(more, 'bn-more')}</details>"
+    # A statement may be a formula alone, which has no name to read out.
+    name = f'<span class="visually-hidden">{claim.id}: </span>{mathematics(claim.statement)}'
+    return f"<details><summary>{name}</summary>{definitions(more, 'bn-more')}</details>"
 
 
 def _card_links(claims: Iterable[ledger.Claim], pages: dict[str, str]) -> str:
