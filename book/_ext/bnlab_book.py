@@ -200,7 +200,7 @@ def prune_mathjax(app, error) -> None:
 
 
 def mend_roles(app, pagename, templatename, context, doctree) -> None:
-    """Make the entries of a list of references its items: docutils gives them a deprecated role that no list may hold."""
+    """Make references the items of their list: docutils gives them a deprecated role that no list may hold."""
     if "body" in context:
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
 
