@@ -29,7 +29,7 @@
   bnlab.simulator("directions", {
     title: "two directions of many",
     alt: "Gradient from above and what is left of it, against the normalised input, with the line that is removed.",
-    legend: [{ series: 0, text: "g, from above" }, { series: 4, text: "what is removed: mean and part along x̂" }, { series: 1, text: "what is left, ahead of the division by √(σ² + ε)" }],
+    legend: [{ series: 0, drawn: "dots", text: "g, from above" }, { series: 4, text: "what is removed: mean and part along x̂" }, { series: 1, drawn: "open", text: "what is left, ahead of the division by √(σ² + ε)" }],
     sliders: [
       { key: "m", label: "values in the channel, m", min: 2, max: 64, step: 1, start: 16, say: m => `${m} values` },
       { key: "offset", label: "the same gradient for all", min: -2, max: 2, step: 0.1, start: 0.5, say: value => `${number(value)} per unit of y` },

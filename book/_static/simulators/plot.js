@@ -99,16 +99,18 @@ window.bnlab = { simulators: {} };
       },
       band: (from, to, text) => {
         make(inside, "rect", { x: x(from), y: top, width: x(to) - x(from), height: bottom - top, class: "bn-band" });
-        make(inside, "text", { x: (x(from) + x(to)) / 2, y: top + 15, "text-anchor": "middle" }, text);
+        make(inside, "text", { x: (x(from) + x(to)) / 2, y: bottom - 8, "text-anchor": "middle" }, text);
       },
     };
   };
 
-  const sample = (parent, series) => {
+  // A piece of the figure beside its name: line and mark, or the mark alone ("dots", "open").
+  const sample = (parent, series, drawn) => {
     const picture = document.createElementNS(SVG, "svg");
     for (const [name, value] of Object.entries({ width: 30, height: 12, "aria-hidden": "true" })) picture.setAttribute(name, value);
-    make(picture, "path", { d: "M1 6H29", class: `bn-line bn-series-${series}` });
-    if (series in SHAPES) make(picture, "path", { d: SHAPES[series](3.5), transform: "translate(15 6)", class: `bn-mark bn-series-${series}` });
+    if (!drawn) make(picture, "path", { d: "M1 6H29", class: `bn-line bn-series-${series}` });
+    const look = `bn-mark bn-series-${series} ${drawn === "open" ? "bn-open" : ""}`;
+    if (series in SHAPES) make(picture, "path", { d: SHAPES[series](3.5), transform: "translate(15 6)", class: look });
     parent.append(picture, " ");
   };
 
@@ -120,9 +122,9 @@ window.bnlab = { simulators: {} };
     const svg = figure.appendChild(document.createElementNS(SVG, "svg"));
     for (const [key, value] of Object.entries({ id: `bn-simulator-${name}`, role: "img", width: "100%" })) svg.setAttribute(key, value);
     const legend = make(figure, "ul", { class: "bn-legend" });
-    for (const { series, text } of it.legend) {
+    for (const { series, text, drawn } of it.legend) {
       const item = make(legend, "li");
-      sample(item, series);
+      sample(item, series, drawn);
       item.append(text);
     }
     const controls = make(figure, "div", { class: "bn-sliders" });
