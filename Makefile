@@ -19,7 +19,7 @@ CONSTRAINTS := -c constraints.txt
 SOURCES := _config.yml _toc.yml requirements.txt $(shell find book lib data/recorded -type f \
   -not -path '*/__pycache__/*' -not -path '*.egg-info/*' -not -path '*/.*' 2>/dev/null)
 
-.PHONY: book test fuzz serve bench mutants record outputs constraints clean
+.PHONY: archive book test fuzz serve bench mutants record outputs constraints clean
 
 book: .venv/installed  ## execute the chapters, build the pages
 	@$(BIN)/jupyter-book build --all -W --keep-going --quiet .
@@ -39,6 +39,9 @@ fuzz: .venv/installed  ## random parameters of every chapter, each really run (a
 
 serve: _build/.built  ## show the book on localhost
 	@$(BIN)/python tools/serve.py '$(PORT)'
+
+archive: _build/.built  ## the built pages in one file to take along, with its size
+	@$(BIN)/python tools/archive.py
 
 bench: .venv/installed  ## timings, each against what a user would write instead
 	$(BIN)/python -m pytest -q benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds -p no:cacheprovider

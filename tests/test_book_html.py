@@ -62,6 +62,12 @@ def test_nothing_is_loaded_from_elsewhere(page, parsed):
             assert (page.parent / unquote(urlsplit(load).path)).exists(), load
 
 
+def test_mathjax_is_as_much_of_it_as_the_pages_use():
+    folder = HTML / "_static" / "mathjax"
+    assert (folder / "tex-chtml.js").is_file()
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 4e6
+
+
 @with_api
 def test_no_page_is_too_heavy_for_a_phone(page):
     assert page.stat().st_size < 8_000_000
@@ -135,6 +141,19 @@ def test_playable_figures_play(context):
         assert troubles == []
         played += 1
     assert played >= 1
+
+
+@browser_only
+@pytest.mark.browser
+@pytest.mark.parametrize("context", [390], indirect=True)
+def test_a_figure_opens_larger_than_a_phone_shows_it(context):
+    view, _ = visit(context, next(page for page in PAGES if page.stem.startswith("04")).as_uri())
+    links = view.locator("a.bn-enlarge")
+    assert links.count() >= 5
+    assert view.locator("article figure img").count() == view.locator("article figure a.bn-enlarge img").count()
+    shown = links.first.locator("img").bounding_box()["width"]
+    view.goto(links.first.evaluate("link => link.href"))
+    assert view.evaluate("() => document.images[0].naturalWidth") > 3 * shown
 
 
 @browser_only

@@ -7,6 +7,7 @@
 * One build at a time: a second one waits for the first.
 * The build fails if a claim of an existing chapter has no verdict.
 * Recorded tables are copied beside the pages, so that readers can download them.
+* Of MathJax, 24 MB with every input, output and language of speech, what these pages load is kept.
 * The scripts of sphinx-thebe, which Jupyter Book always loads, are left out: they name a host of the network, and they
   declare a constant twice, an error in the reader's console.
 """
@@ -29,7 +30,9 @@ import bnlab
 from bnlab.claims import book, verdicts
 from bnlab.sweeps.executors import usable_cores
 
-COMPUTED = ("book/ledger", "book/explanations")  # from the verdicts of all chapters
+COMPUTED = ("book/index", "book/ledger", "book/explanations")  # from the verdicts of all chapters
+# TeX to HTML with its fonts, and the TeX extensions that a formula may ask for: nothing else is ever requested.
+MATHJAX = ("tex-chtml.js", "input/tex/extensions/", "output/chtml/fonts/woff-v2/")
 WATCHED = ("lib", "data", "book/claims.yml", "book/explanations.yml", "book/presets", "requirements.txt")
 
 
@@ -186,6 +189,16 @@ def copy_recorded(app, error) -> None:
         shutil.copyfile(path, target)
 
 
+def prune_mathjax(app, error) -> None:
+    """Delete what of MathJax no page asks for; after sphinx-mathjax-offline has copied it."""
+    if error or app.builder.format != "html":
+        return
+    folder = Path(app.outdir) / "_static" / "mathjax"
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.relative_to(folder).as_posix().startswith(MATHJAX):
+            path.unlink()
+
+
 def drop_thebe(app, pagename, templatename, context, doctree) -> None:
     """Leave sphinx-thebe's scripts out of a page."""
     context["script_files"] = [
@@ -209,5 +222,6 @@ def setup(app) -> dict:
     app.connect("env-updated", refuse_missing_verdicts)
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("build-finished", copy_recorded)
+    app.connect("build-finished", prune_mathjax, priority=600)
     app.connect("build-finished", stamp_pages, priority=999)
     return {"version": bnlab.__version__, "parallel_read_safe": False, "parallel_write_safe": True}

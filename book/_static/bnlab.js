@@ -1,10 +1,13 @@
 // A region that scrolls sideways must be reachable by keyboard (WCAG 2.1.1): long code lines, wide tables, long formulas.
-// Which ones scroll is known only when the formulas are typeset, and changes with the width of the window.
+// Which ones scroll is known only when the formulas are typeset, and changes with the width of the window. A formula in a
+// line is a pixel or two wider than its box by rounding: that is no reason to stop at it.
+const ROUNDING = 4; // px
 const SCROLLING = ".highlight pre, .cell_output .output, div.math, .table-wrapper, mjx-container";
 
 function reachByKeyboard() {
   for (const region of document.querySelectorAll(SCROLLING)) {
-    if (region.scrollWidth > region.clientWidth) region.tabIndex = 0;
+    if (region.scrollWidth > region.clientWidth + ROUNDING) region.tabIndex = 0;
+    else region.removeAttribute("tabindex");
   }
 }
 
@@ -26,6 +29,19 @@ window.addEventListener("load", unfoldTarget);
 window.addEventListener("hashchange", unfoldTarget);
 window.addEventListener("beforeprint", () => {
   for (const card of document.querySelectorAll("details.bn-card")) card.open = true;
+});
+
+// A figure that is too small to read, on a phone say, opens by itself, as large as it was drawn.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const image of document.querySelectorAll("article figure img, article .cell_output > .output > img")) {
+    if (image.closest("a, .bn-player") || !image.getAttribute("src") || image.src.startsWith("data:")) continue;
+    const link = document.createElement("a");
+    link.href = image.src;
+    link.className = "bn-enlarge";
+    link.title = "Enlarge";
+    image.replaceWith(link);
+    link.append(image);
+  }
 });
 
 // The theme's fold of a page with pages below it in the sidebar has a picture for a name.

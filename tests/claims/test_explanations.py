@@ -1,5 +1,7 @@
 """Explanations side by side: which way a test speaks, and a file that cannot be used."""
 
+import re
+
 import pytest
 import yaml
 
@@ -8,7 +10,7 @@ from bnlab.claims.ledger import LedgerError
 
 ROW = {
     "name": "Sums", "chapter": "90", "predicts": "$1 + 1 = 2$", "for": ["T-Sum", "T-Trend"], "against": ["T-Bound"],
-    "would_change_our_mind": "another sum",
+    "weighs_most": "T-Sum", "would_change_our_mind": "another sum",
 }  # fmt: skip
 
 
@@ -57,6 +59,21 @@ def test_what_is_displayed_links_to_every_card(mini, capsys):
     assert plain.startswith("Sums: 3 open")
 
 
+def test_the_matrix_counts_what_tests_say_and_shows_the_one_that_weighs_most(built, monkeypatch):
+    write(built, ROW, {**ROW, "name": "Bounds", "for": ["T-Bound"], "against": ["T-Sum"], "weighs_most": "T-Bound"})
+    shown = []
+    monkeypatch.setattr(explanations, "display", lambda *given: shown.append(given))
+    explanations.show_matrix()
+    markup, plain = shown[0]
+    assert plain.splitlines() == ["Sums: 1 for it, 2 mixed", "Bounds: 1 mixed, 1 against it"]
+    assert re.findall(r'<th scope="col">([^<]*)</th>', markup) == [
+        "Explanation", "for it", "mixed", "against it", "The test that weighs most",
+    ]  # fmt: skip
+    rows = re.findall(r'<tr><th scope="row">.*?</tr>', markup)
+    assert re.findall(r'bn-count">([^<]*)<', rows[1]) == ["–", "1", "1"]
+    assert "90_tiny.html#claim-T-Bound" in rows[1]
+
+
 @pytest.mark.parametrize(
     ("row", "words"),
     [
@@ -64,6 +81,7 @@ def test_what_is_displayed_links_to_every_card(mini, capsys):
         ({**ROW, "against": ["T-Sum"]}, "T-Sum is named twice"),
         ({key: ROW[key] for key in ROW if key != "predicts"}, "must have name, chapter, predicts"),
         ({**ROW, "more": 1}, "and nothing else"),
+        ({**ROW, "weighs_most": "T-Head"}, "'T-Head' weighs most but is none of its tests"),
         ("words", "and nothing else"),
     ],
 )

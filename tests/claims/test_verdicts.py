@@ -72,7 +72,7 @@ def by_id(rows: list[dict]) -> dict[str, tuple]:
 
 def test_before_a_build_every_claim_is_not_built(mini):
     rows = verdicts.collect()
-    assert set(by_id(rows).values()) == {("not built", "not built", "no full-scale run")}
+    assert set(by_id(rows).values()) == {("not built", "not built", why) for why in ("not needed", "no full-scale run")}
     assert list(rows[0]) == [
         "id",
         "chapter",
@@ -94,8 +94,8 @@ def test_before_a_build_every_claim_is_not_built(mini):
 
 def test_after_a_build(built):
     assert by_id(verdicts.collect()) == {
-        "T-Sum": ("reproduced", "reproduced", "no full-scale run"),
-        "T-Bound": ("corrected", "corrected", "no full-scale run"),
+        "T-Sum": ("reproduced", "reproduced", "not needed"),
+        "T-Bound": ("corrected", "corrected", "not needed"),
         "T-Trend": ("partly", "partly", "no full-scale run"),
         "T-Head": ("not run at full scale", "not run at full scale", "no full-scale run"),
     }
@@ -125,7 +125,7 @@ def test_which_scale_decides(mini):
 def test_a_recording_with_other_settings_never_counts(mini):
     own = [verdict_row(claim, "reproduced", "own") for claim in ("T-Sum", "T-Trend", "T-Head")]
     executed(mini, verdict_row("T-Trend", "partly"), *own)
-    assert by_id(verdicts.collect())["T-Sum"] == ("not built", "not built", "no full-scale run")
+    assert by_id(verdicts.collect())["T-Sum"] == ("not built", "not built", "not needed")
     assert by_id(verdicts.collect())["T-Trend"] == ("partly", "partly", "no full-scale run")
     assert by_id(verdicts.collect())["T-Head"] == ("not built", "not built", "no full-scale run")
     assert verdicts.missing() == ["T-Sum", "T-Bound", "T-Head"]

@@ -82,7 +82,7 @@ def test_the_player_has_every_frame_as_it_was_drawn(markup):
     figure.set_layout_engine("none")
     for number, frame in enumerate(frames(markup)):
         line.set_ydata([0, number])
-        figure.savefig(drawn := io.BytesIO(), format="png")
+        figure.savefig(drawn := io.BytesIO(), format="png", dpi="figure")
         off = np.abs(frame - np.asarray(Image.open(drawn).convert("RGB")))
         assert off.mean() < 0.5
         assert (frame[0, 0] == 255).all()  # the ground stays white

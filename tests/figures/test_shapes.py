@@ -14,7 +14,7 @@ from drawn import labelled, legend, readable
 
 import bnlab
 from bnlab.figures import shapes
-from bnlab.figures.style import line_styles
+from bnlab.figures.style import STYLE, line_styles
 
 pytestmark = pytest.mark.usefixtures("book_style")
 LIBRARY = sorted(Path(bnlab.__file__).parent.rglob("*.py"))
@@ -56,14 +56,15 @@ def test_a_notebook_shows_the_figure_once_in_the_size_of_the_book():
     assert first == []
     (output,) = second
     width, height = struct.unpack(">II", base64.b64decode(output["data"]["image/png"])[16:24])
-    assert (width, height) == pytest.approx((7 * 120, 2 * 120), abs=14)  # and a frame of a tenth of an inch
+    dpi = STYLE["figure.dpi"]
+    assert (width, height) == pytest.approx((7 * dpi, 2 * dpi), abs=0.12 * dpi)  # and a frame of a tenth of an inch
 
 
 def test_a_figure_has_the_size_and_grid_asked_for():
     figure, axes = shapes.subplots(2, 3, height=5, width=6, dpi=84, sharex=True)
     assert axes.shape == (2, 3)
     assert (*figure.get_size_inches(), figure.dpi) == (6, 5, 84)
-    assert shapes.subplots()[0].dpi == 120
+    assert shapes.subplots()[0].dpi == STYLE["figure.dpi"]
 
 
 def test_groups_are_numbers_by_size_and_words_as_they_appear():

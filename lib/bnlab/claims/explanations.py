@@ -14,7 +14,7 @@ from bnlab.claims import book, ledger, verdicts
 from bnlab.claims.ledger import LedgerError
 from bnlab.claims.markup import badge, display, link, mathematics, small
 
-FIELDS = ("name", "chapter", "predicts", "for", "against", "would_change_our_mind")
+FIELDS = ("name", "chapter", "predicts", "for", "against", "weighs_most", "would_change_our_mind")
 SAYS = {"reproduced": 1, "refuted": -1, "not reproduced": -1, "partly": 0, "corrected": 0}
 WORDS = {1: "for it", 0: "mixed", -1: "against it", None: "open"}
 
@@ -27,6 +27,7 @@ class Explanation:
     chapter: str
     predicts: str
     tests: dict[str, bool]  # claim -> whether it speaks for the explanation when it is reproduced
+    weighs_most: str  # which of them tests the cause itself
     would_change_our_mind: str
 
 
@@ -54,8 +55,11 @@ def _explanation(row: object, known: dict) -> Explanation:
             raise LedgerError(f"explanation {row['name']!r}: {name!r} is no claim of the ledger.")
         if names.count(name) > 1:
             raise LedgerError(f"explanation {row['name']!r}: {name} is named twice.")
+    if row["weighs_most"] not in names:
+        raise LedgerError(f"explanation {row['name']!r}: {row['weighs_most']!r} weighs most but is none of its tests.")
     tests = {name: name in row["for"] for name in names}
-    return Explanation(row["name"], row["chapter"], row["predicts"], tests, row["would_change_our_mind"])
+    return Explanation(row["name"], row["chapter"], row["predicts"], tests, row["weighs_most"],
+                       row["would_change_our_mind"])  # fmt: skip
 
 
 def outcomes(where: Path | None = None) -> pd.DataFrame:
@@ -71,6 +75,27 @@ def outcomes(where: Path | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["explanation", "claim", "verdict", "says", "measured"])
 
 
+def show_matrix() -> None:
+    """Display a row an explanation: how many of its tests say what, and what the one that weighs most measured."""
+    found = outcomes()
+    tests = {(row.explanation, row.claim): row for row in found.itertuples()}
+    counts = pd.crosstab(found["explanation"], found["says"])
+    columns = [word for word in WORDS.values() if word in counts]
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("Explanation", *columns, "The test that weighs most"))
+    pages = {path.stem[:2]: path.stem for path in book.chapter_paths()}
+    body, plain = [], []
+    for explanation in explanations():
+        test = tests[explanation.name, explanation.weighs_most]
+        numbers = [int(counts.loc[explanation.name, word]) for word in columns]
+        cells = "".join(f'<td class="bn-count">{n or "–"}</td>' for n in numbers)
+        name = link(f"{pages[explanation.chapter]}.html", explanation.name)
+        body.append(f'<tr><th scope="row">{name}</th>{cells}<td>{_outcome(test, pages)}</td></tr>')
+        said = ", ".join(f"{n} {word}" for n, word in zip(numbers, columns, strict=True) if n)
+        plain.append(f"{explanation.name}: {said}")
+    rows = "".join(body)
+    display(f'<table class="bn-matrix"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>', "\n".join(plain))
+
+
 def show() -> None:
     """Display every explanation: its prediction, its tests and what they measured, what would change our mind."""
     found = outcomes()
@@ -79,7 +104,7 @@ def show() -> None:
     for explanation in explanations():
         rows = found[found["explanation"] == explanation.name]
         counts = ", ".join(f"{n} {word}" for word, n in rows["says"].value_counts(sort=False).items())
-        items = "".join(_test(row, pages[ledger.claims()[row.claim].chapter]) for row in rows.itertuples())
+        items = "".join(f"<li>{_outcome(row, pages)}</li>" for row in rows.itertuples())
         chapter = link(f"{pages[explanation.chapter]}.html", f"chapter {explanation.chapter}")
         parts.append(
             f"<h3>{explanation.name}</h3><p>{mathematics(explanation.predicts)} ({chapter}; tests: {counts})</p>"
@@ -90,6 +115,7 @@ def show() -> None:
     display("".join(parts), "\n".join(plain))
 
 
-def _test(row, page: str) -> str:
-    claim = link(f"{page}.html#claim-{row.claim}", row.claim)
-    return f"<li>{claim} {badge(row.verdict)} <strong>{row.says}</strong>{small(mathematics(row.measured))}</li>"
+def _outcome(row, pages: dict[str, str]) -> str:
+    """One test: its claim, the verdict, what that says of the explanation, and what was measured."""
+    claim = link(f"{pages[ledger.claims()[row.claim].chapter]}.html#claim-{row.claim}", row.claim)
+    return f"{claim} {badge(row.verdict)} <strong>{row.says}</strong>{small(mathematics(row.measured))}"

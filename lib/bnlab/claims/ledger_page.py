@@ -1,26 +1,35 @@
-"""The ledger page: every claim of the book with its verdict, as HTML with an anchor a claim that never changes.
+"""The ledger page: every claim of the book in a line of one table, with an anchor a claim that never changes.
 
-It also lists in one place every criterion, size or tolerance that is younger than the result it judges, so that
-"written before the run" can be told with its exceptions.
+The table is whole without scripts; `ledger.js` adds filters, a search and an order to what is there. The page also
+lists in one place every criterion, size or tolerance that is younger than the result it judges, so that "written before
+the run" can be told with its exceptions.
 """
 
+import html
 from collections.abc import Callable, Iterable
 
 import pandas as pd
 
-from bnlab.claims import book, ledger, verdicts
-from bnlab.claims.markup import amendment, badge, display, errata_links, link, mathematics, place, settled, small
+from bnlab.claims import book, ledger, standing, verdicts
+from bnlab.claims.markup import amendment, badge, definitions, display, errata_links, link, mathematics, settled, small
 
-COLUMNS = ("Claim", "The document says", "Quick run", "Full scale", "We measure", "Verdict")
+COLUMNS = ("Claim", "The document says", "Ch.", "Kind", "Verdict", "Decided by")
+
+
+def counts() -> pd.DataFrame:
+    """How many claims stand under each verdict, by document: a row a document, a column a verdict that occurs."""
+    known, found = ledger.claims(), verdicts.collect()
+    rows = [{"document": known[row["id"]].document, "verdict": row["verdict"]} for row in found]
+    table = pd.crosstab(*(pd.Series([r[key] for r in rows], name=key) for key in ("document", "verdict")))
+    order = [v for v in (*ledger.VERDICTS, "not built") if v in table.columns]
+    return table.loc[table.sum(axis=1).sort_values(ascending=False, kind="stable").index, order].rename_axis(
+        columns=None
+    )
 
 
 def show_counts() -> None:
     """Display how many claims stand under each verdict, by document, and which of them other draws overturn."""
-    known, found = ledger.claims(), verdicts.collect()
-    rows = [{"document": known[row["id"]].document, "verdict": row["verdict"]} for row in found]
-    counts = pd.crosstab(*(pd.Series([r[key] for r in rows], name=key) for key in ("document", "verdict")))
-    order = [v for v in (*ledger.VERDICTS, "not built") if v in counts.columns]
-    shown = counts[order].rename_axis(columns=None).reset_index()
+    shown, found = counts().reset_index(), verdicts.collect()
     table = shown.to_html(index=False, border=0, classes="bn-table")
     display(f"{table}<p>{_unsteady(found, link)}</p>", f"{shown.to_string(index=False)}\n{_unsteady(found)}")
 
@@ -60,51 +69,69 @@ def show_exceptions() -> None:
     entries += [(claims, settled(text)) for text, claims in by_text.items()]
     pages = {path.stem[:2]: path.stem for path in book.chapter_paths()}
     items = "".join(f"<li>{_card_links(claims, pages)}{words}</li>" for claims, words in entries)
-    display(f'<p>{count}</p><ul class="bn-exceptions">{items}</ul>' if items else f"<p>{count}</p>", count)
+    body = f'<details class="bn-fold"><summary>All of them</summary><ul class="bn-exceptions">{items}</ul></details>'
+    display(f"<p>{count}</p>{body if items else ''}", count)
 
 
-def show_chapter(number: str) -> None:
-    """Display the claims of one chapter; each row's id is the claim's own, for links that last."""
-    known = ledger.claims()
-    page = book.chapter(number).path.stem
-    rows = [row for row in verdicts.collect() if row["chapter"] == number]
-    body = "".join(_row(known[row["id"]], row, page) for row in rows)
+def show_claims() -> None:
+    """Display every claim, a line each that unfolds; each row's id is the claim's own, for links that last."""
+    known, pages = ledger.claims(), {path.stem[:2]: path.stem for path in book.chapter_paths()}
+    rows = sorted((row for row in verdicts.collect() if row["chapter"] in pages), key=lambda row: row["chapter"])
+    body = "".join(_row(known[row["id"]], row, pages[row["chapter"]]) for row in rows)
     head = "".join(f'<th scope="col">{name}</th>' for name in COLUMNS)
     plain = "\n".join(f"{row['id']}: {row['verdict']}" for row in rows)
-    display(f'<table class="bn-claims" role="table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>', plain)
+    display(f'<table class="bn-ledger"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>', plain)
 
 
 def _row(claim: ledger.Claim, row: dict, page: str) -> str:
+    """Lay out one claim: what is filtered and sorted by stands in the row's data, what else there is to say, folded."""
+    data = {"document": claim.document, "chapter": claim.chapter, "kind": claim.kind, "verdict": row["verdict"]}
+    data |= {"scale": row["scale"] or "undecided", "draws": standing.steadiness(row)}
+    attributes = "".join(f' data-{name}="{html.escape(value)}"' for name, value in data.items())
+    amended = ' <abbr title="criterion amended after a look">†</abbr>' if claim.amended else ""
+    cells = [
+        _folded(claim, row, page),
+        claim.chapter,
+        f'<abbr title="{ledger.KINDS[claim.kind]}">{claim.kind}</abbr>',
+        badge(row["verdict"]) + amended,
+        _decided_by(row),
+    ]
+    body = "".join(f'<td data-label="{name}">{text}</td>' for name, text in zip(COLUMNS[1:], cells, strict=True))
+    head = link(f"{page}.html#claim-{claim.id}", claim.id)
+    return f'<tr id="{claim.id}"{attributes}><th scope="row">{head}</th>{body}</tr>'
+
+
+def _decided_by(row: dict) -> str:
+    """Say whose the verdict is; of a quick run, also in how many other draws it came out again."""
+    if row["scale"] == "full":
+        return "full scale"
+    if row["scale"] != "quick":
+        return "–"
+    reach = row["reach"]
+    if not reach:
+        return "quick"
+    earlier = ' <abbr title="drawn with earlier code, and not repeated since">‡</abbr>' if reach["changed"] else ""
+    return f'quick, <abbr title="{reach["short"]}">{reach["agree"]}/{reach["draws"]}</abbr>{earlier}'
+
+
+def _folded(claim: ledger.Claim, row: dict, page: str) -> str:
+    """The statement, and below it what unfolds: where it stands, both runs, what was measured, links."""
     links = [link(f"{page}.html#claim-{claim.id}", "card"), *errata_links(claim)]
     if claim.shown_at:
         links.insert(1, link(f"{page}.html#{claim.shown_at}", "where it is shown"))
-    words = small(row["reach"]["words"]) if row["reach"] else ""
-    cells = [
-        (mathematics(claim.statement) + small(", ".join(links)), "bn-wide"),
-        (row["quick"] + words, ""),
-        (row["full"], ""),
-        (mathematics(row["measured"]), "bn-wide"),
-        (badge(row["verdict"]) + small(_caveats(claim, row)), ""),
+    reach = small(row["reach"]["words"]) if row["reach"] else ""
+    caveats = [f"amended on {entry.date}" for entry in claim.amended]
+    caveats += ["partly settled after a look"] if claim.settled_after_a_look else []
+    more = [
+        ("Where", mathematics(f"{claim.document}, {claim.place}")),
+        ("Quick run", row["quick"] + reach),
+        ("Full scale", row["full"]),
+        ("We measure", mathematics(row["measured"])),
+        ("Direction and confidence", f"{standing.direction(row)}; {standing.confidence(row)}"),
+        ("Criterion", ", ".join(caveats)),
+        ("See", ", ".join(links)),
     ]
-    body = "".join(
-        f'<td role="cell" class="{wide}" data-label="{name}">{text}</td>'
-        for name, (text, wide) in zip(COLUMNS[1:], cells, strict=True)
-        if text
-    )
-    head = f"{link(f'{page}.html#claim-{claim.id}', claim.id)}{place(claim)}"
-    return f'<tr role="row" id="{claim.id}"><th role="rowheader" scope="row">{head}</th>{body}</tr>'
-
-
-def _caveats(claim: ledger.Claim, row: dict) -> str:
-    """Say beside the badge what must not be missed: draws that overturn the verdict, a criterion younger than it."""
-    caveats = []
-    if row["reach"] and not row["reach"]["steady"] and row["scale"] == "quick":
-        caveats.append(row["reach"]["short"])
-    if claim.amended:
-        caveats.append("criterion amended")
-    elif claim.settled_after_a_look:
-        caveats.append("partly settled after a look")
-    return ", ".join(caveats)
+    return f"<details><summary>{mathematics(claim.statement)}</summary>{definitions(more, 'bn-more')}</details>"
 
 
 def _card_links(claims: Iterable[ledger.Claim], pages: dict[str, str]) -> str:

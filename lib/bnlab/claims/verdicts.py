@@ -81,8 +81,9 @@ def collect(where: Path | None = None) -> list[dict]:
     Returns:
         One dict a claim: id, chapter, kind, verdict, scale, quick, full, measured, interval, seeds, data, reach,
         amended, settled_after_a_look. ``quick`` says "not built" before a build. ``full`` says "no full-scale run"
-        where none is recorded. ``verdict`` is the one that counts (`deciding`), ``scale`` whose it is, or None.
-        ``reach`` is the quick verdict's: in how many of the other draws it came out again, or None.
+        where none is recorded, and "not needed" of an identity. ``verdict`` is the one that counts (`deciding`),
+        ``scale`` whose it is, or None. ``reach`` is the quick verdict's: in how many of the other draws it came out
+        again, or None.
     """
     where = where or book.root()
     by_scale: dict[tuple[str, str], Verdict] = {}
@@ -108,7 +109,7 @@ def _row(claim: Claim, quick: Verdict | None, full: Verdict | None, draws: dict 
         "verdict": decides.verdict if decides else undecided(claim, quick),
         "scale": decides.scale if decides else None,
         "quick": quick.verdict if quick else "not built",
-        "full": full.verdict if full else "no full-scale run",
+        "full": full.verdict if full else _no_full_scale(claim),
         "measured": decides.measured if decides else "",
         "interval": decides.interval if decides else None,
         "seeds": decides.seeds if decides else None,
@@ -119,6 +120,11 @@ def _row(claim: Claim, quick: Verdict | None, full: Verdict | None, draws: dict 
     }
 
 
+def _no_full_scale(claim: Claim) -> str:
+    """Say why there is no verdict at full scale: an identity is the same at every scale."""
+    return "not needed" if claim.kind in "IT" else "no full-scale run"
+
+
 def missing(where: Path | None = None) -> list[str]:
     """List the claims of existing chapters that no executed notebook pronounces on."""
     where = where or book.root()
@@ -127,5 +133,5 @@ def missing(where: Path | None = None) -> list[str]:
     return [
         row["id"]
         for row in collect(where)
-        if known[row["id"]].chapter in numbers and row["quick"] == "not built" and row["full"] == "no full-scale run"
+        if known[row["id"]].chapter in numbers and row["quick"] == "not built" and row["full"] not in VERDICTS
     ]

@@ -216,3 +216,24 @@ def test_bad_sizes_are_named_in_one_line(digits, sizes, words):
     with pytest.raises(ValueError, match=words) as error:
         natural_modes.parts(digits, **(dict(kernel_size=3, images=4, steps=2) | sizes))["trajectories"]()
     assert "\n" not in str(error.value)
+
+
+def test_slices_of_images_add_up_to_the_whole(digits, monkeypatch):
+    whole = linear_layer.linear_problem(digits, 3, 8, noise=0.1, seed=0)
+    trained = natural_modes.train(whole, 0.1, 5)
+    of_three = lambda images: [slice(start, start + 3) for start in range(0, len(images), 3)]  # noqa: E731
+    monkeypatch.setattr(linear_layer, "in_slices", of_three)
+    monkeypatch.setattr(natural_modes, "in_slices", of_three)
+    sliced = linear_layer.linear_problem(digits, 3, 8, noise=0.1, seed=0)
+    torch.testing.assert_close(sliced.desired, whole.desired, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(natural_modes.train(sliced, 0.1, 5), trained, rtol=1e-12, atol=1e-12)
+
+
+def test_another_teacher_is_that_of_another_seed_on_the_same_images(digits):
+    first = linear_layer.linear_problem(digits, 3, 8, noise=0.1, seed=0)
+    shared, own = linear_layer.with_another_teacher(first, 0.1, 1), linear_layer.linear_problem(digits, 3, 8, 0.1, 1)
+    assert shared.images is first.images
+    assert torch.equal(shared.desired, own.desired)
+    assert torch.equal(shared.solution, own.solution)
+    assert torch.equal(shared.initial, own.initial)
+    assert not torch.equal(shared.desired, first.desired)

@@ -216,6 +216,7 @@ def _batch_sizes(found: Found, tables: Tables, **where: str) -> Verdict:
     by_seed = by_run(correlations, "arms", run="seed", arm="arm", value="spearman", arms=list(ARMS.values()))
     judged, exact = by_seed[ARMS["batch_norm"]], found.one_is_beta and found.two < ROUNDING
     decided = trend(judged < 0)
+    limits = "as the formulas say" if exact else "otherwise than the formulas say"
     shown = "; ".join(f"{arm} {by_seed[arm].median():+.2f} (falls in {(by_seed[arm] < 0).sum()})" for arm in by_seed)
     return judge(
         "E-Batch",
@@ -224,5 +225,6 @@ def _batch_sizes(found: Found, tables: Tables, **where: str) -> Verdict:
         interval=(judged.min(), judged.max()),
         seeds=len(judged),
         **where,
-        measured=f"(i), (ii) exact: {exact}. Median Spearman correlation of test error with $m$: {shown}.",
+        measured=f"Mini-batches of one and two behave {limits}. Median Spearman correlation of test error with $m$: "
+        f"{shown}.",
     )

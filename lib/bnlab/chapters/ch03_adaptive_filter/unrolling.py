@@ -65,7 +65,7 @@ def window_slides(pixels: np.ndarray, patches: np.ndarray, followed: Sequence[in
     ``pixels``, ``patches`` and ``followed`` as in `pixels_slide`; ``name`` and ``alt`` as in `player`, which
     this returns. At most `MOST_FRAMES` windows are shown, since each is a picture inside the page.
     """
-    figure, (left, right) = subplots(1, 2, height=4.2, width_ratios=[2.2, 1])
+    figure, (left, right) = subplots(1, 2, height=4.2, dpi=120, width_ratios=[2.2, 1])
     _label_cells(left, pixels, followed)
     left.set(xlabel="column (pixels)", ylabel="row (pixels)", aspect="equal")
     outline = []

@@ -45,10 +45,25 @@ def linear_problem(dataset: Dataset, kernel_size: int, images: int, noise: float
         raise ValueError(f"noise: {noise} is negative")
     x = dataset.normalise(dataset.train_images[:images], torch.float64)
     R = autocorrelation(x, kernel_size)  # refuses a kernel that does not fit
+    return _taught(x, R, kernel_size, noise, seed)
+
+
+def with_another_teacher(problem: LinearProblem, noise: float, seed: int) -> LinearProblem:
+    """What `linear_problem` gives for another seed; the images and R are the same, and are not held twice."""
+    return _taught(problem.images, problem.R, problem.kernel_size, noise, seed)
+
+
+def in_slices(images: Tensor, size: int = 100) -> list[slice]:
+    """Slices of so many images: PyTorch's float64 convolution unfolds all that it is given, 9 GB of 60,000 images."""
+    return [slice(start, start + size) for start in range(0, len(images), size)]
+
+
+def _taught(x: Tensor, R: Tensor, kernel_size: int, noise: float, seed: int) -> LinearProblem:
     channels = x.shape[1]
     shape = (1, channels, kernel_size, kernel_size)
     teacher = torch.randn(shape, dtype=torch.float64, generator=generator(seed, "teacher"))
-    response = functional.conv2d(x, teacher.to(x.device) / teacher.numel() ** 0.5)  # (B, 1, OH, OW)
+    weight = teacher.to(x.device) / teacher.numel() ** 0.5
+    response = torch.cat([functional.conv2d(x[part], weight) for part in in_slices(x)])  # (B, 1, OH, OW)
     drawn = torch.randn(response.shape, dtype=torch.float64, generator=generator(seed, "noise of the response"))
     desired = response + noise * response.std() * drawn.to(x.device)
     P = cross_correlation(x, desired, kernel_size)[:, 0]

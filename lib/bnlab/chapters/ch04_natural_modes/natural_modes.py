@@ -8,7 +8,7 @@ mu lambda_max, stable below 2, for gradient descent; shares of 2 / tr R for LMS.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from bnlab.chapters.ch04_natural_modes import lms_modes
-from bnlab.chapters.ch04_natural_modes.linear_layer import LinearProblem, linear_problem, recorded_steps
+from bnlab.chapters.ch04_natural_modes.linear_layer import (
+    LinearProblem,
+    in_slices,
+    linear_problem,
+    recorded_steps,
+    with_another_teacher,
+)
 from bnlab.datasets import Dataset
 from bnlab.tables import table
 from bnlab.theory.modes import decay, effective_eigenvalues, log_decay, natural_modes, project
@@ -57,10 +63,11 @@ def parts(
     Raises:
         ValueError: for sizes that no image or kernel fits, from here or from the part that meets them.
     """
+    first = cache(partial(linear_problem, dataset, kernel_size, images, noise, seed))
 
     @cache
-    def problem(seed: int) -> LinearProblem:
-        return linear_problem(dataset, kernel_size, images, noise, seed)
+    def problem(own: int) -> LinearProblem:
+        return first() if own == seed else with_another_teacher(first(), noise, own)
 
     @cache  # two tables of the same training
     def trained() -> dict[float, Tensor]:
@@ -96,8 +103,9 @@ def train(problem: LinearProblem, mu: float, steps: int) -> Tensor:
     errors = [problem.initial - problem.solution]
     for _ in range(steps):
         optimiser.zero_grad()
-        loss = 0.5 * (layer(problem.images) - problem.desired).square().sum() / len(problem.images)
-        loss.backward()
+        for part in in_slices(problem.images):  # whose gradients add up
+            error = layer(problem.images[part]) - problem.desired[part]
+            (0.5 * error.square().sum() / len(problem.images)).backward()
         optimiser.step()
         errors.append(layer.weight.detach().flatten() - problem.solution)
     return torch.stack(errors)
