@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from book_files import HTML, PAGES, chromium
 
 from bnlab.claims import book, reach
 from bnlab.claims import draws as deciding
@@ -175,3 +176,27 @@ def pytest_collection_modifyitems(items):
     named = [item.nodeid for item in items if " at 0x" in item.nodeid]
     if named:
         raise pytest.UsageError(f"{named[0]} is named by an address in memory: give its parameters ids.")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Open Chromium."""
+    from browsing import SWITCHES
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        program = playwright.chromium.launch(executable_path=chromium(), args=SWITCHES)
+        yield program
+        program.close()
+
+
+@pytest.fixture(scope="session", params=["cells", "book"])
+def pages(request, tmp_path_factory):
+    """Folder of the chapters' pages: of the cells that need scripts, and of the whole book where it is built."""
+    if request.param == "cells":
+        import small_book
+
+        return small_book.write(tmp_path_factory.mktemp("small-book"), small_book.chapters())
+    if not PAGES:
+        pytest.skip("the book is not built: run make book")
+    return HTML / "book"

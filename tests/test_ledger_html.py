@@ -3,25 +3,13 @@
 import json
 
 import pytest
-from book_files import HTML, PAGES, chromium
+from book_files import HTML, PAGES
+from browsing import browser_only
 
 from bnlab.claims import ledger
 
 pytestmark = pytest.mark.skipif(not PAGES, reason="the book is not built: run make book")
-browser_only = pytest.mark.skipif(
-    chromium() is None, reason="no Chromium on this machine: install it or name it in BNLAB_CHROMIUM"
-)
 ADDRESS = (HTML / "book" / "ledger.html").as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        program = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
-        yield program
-        program.close()
 
 
 @pytest.fixture

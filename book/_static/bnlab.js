@@ -6,8 +6,11 @@ const SCROLLING = ".highlight pre, .cell_output .output, div.math, .table-wrappe
 
 function reachByKeyboard() {
   for (const region of document.querySelectorAll(SCROLLING)) {
-    if (region.scrollWidth > region.clientWidth + ROUNDING) region.tabIndex = 0;
+    const scrolls = region.scrollWidth > region.clientWidth + ROUNDING;
+    if (scrolls) region.tabIndex = 0;
     else region.removeAttribute("tabindex");
+    // What no key reaches must not scroll either, by those two pixels.
+    if (region.matches("mjx-container")) region.style.overflow = scrolls ? "" : "visible";
   }
 }
 

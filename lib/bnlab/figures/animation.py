@@ -1,87 +1,146 @@
-"""Figures a reader can play with in the static page: matplotlib's HTML player, made fit for an offline book.
+"""Figures a reader can play with in the static page: drawn frames, a slider over them, buttons, a caption.
 
-matplotlib's ``to_jshtml`` links an icon font from the network, draws random element ids (so two builds differ), has no
-alternative text, overflows a phone's screen, and shows nothing without scripts or on paper. Each is mended here.
+One image stands in the page from the start, so that it shows on paper and without scripts; the script beside it, which
+needs nothing else, puts the other frames in its place and unhides the controls. A frame is kept as lossless WebP of 256
+colours, a quarter of the PNG that matplotlib writes: line drawings have few colours.
 """
 
 import base64
 import html
 import io
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-import matplotlib as mpl
+import numpy as np
 from IPython.display import HTML
-from matplotlib.animation import FuncAnimation
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
 
-ICONS = {  # the player's buttons in signs that every font has, in the place of its icon font
-    "fa-minus": "−",
-    "fa-fast-backward": "|&lt;",
-    "fa-step-backward": "&lt;",
-    "fa-play fa-flip-horizontal": "◀",
-    "fa-pause": "||",
-    "fa-play": "▶",
-    "fa-step-forward": "&gt;",
-    "fa-fast-forward": "&gt;|",
-    "fa-plus": "+",
-}
+MILLISECONDS = 250  # a frame, while playing
+BUTTONS = {"first": ("First frame", "|&lt;"), "back": ("Previous frame", "&lt;"), "play": ("Play", "▶"),
+           "on": ("Next frame", "&gt;"), "last": ("Last frame", "&gt;|")}  # fmt: skip
+SCRIPT = """(() => {
+  const player = document.getElementById("bn-player-NAME"), labels = LABELS, frames = FRAMES;
+  const [picture, slider, told, play] = ["img", "input", "output", "[data-go=play]"].map(s => player.querySelector(s));
+  let timer = null, untouched = true;
+  const show = n => {
+    slider.value = n;
+    picture.src = frames[n];
+    told.value = labels[n];
+    slider.setAttribute("aria-valuetext", labels[n]);
+  };
+  const stop = () => {
+    timer = clearInterval(timer);
+    play.textContent = "▶";
+    play.setAttribute("aria-label", "Play");
+  };
+  const start = () => {
+    if (untouched || slider.valueAsNumber === frames.length - 1) show(0);
+    play.textContent = "||";
+    play.setAttribute("aria-label", "Pause");
+    timer = setInterval(() => {
+      show(Math.min(slider.valueAsNumber + 1, frames.length - 1));
+      if (slider.valueAsNumber === frames.length - 1) stop();
+    }, PAUSE);
+  };
+  const to = { first: () => 0, back: n => Math.max(n - 1, 0), on: n => Math.min(n + 1, frames.length - 1),
+    last: () => frames.length - 1 };
+  slider.addEventListener("input", () => { stop(); untouched = false; show(slider.valueAsNumber); });
+  for (const button of player.querySelectorAll("button")) {
+    const go = button.dataset.go;
+    button.addEventListener("click", () => {
+      const playing = Boolean(timer);
+      stop();
+      if (go !== "play") show(to[go](slider.valueAsNumber));
+      else if (!playing) start();
+      untouched = false;
+    });
+  }
+  frames[FIRST] = picture.src;
+  show(FIRST);
+  player.querySelector(".bn-controls").hidden = false;
+})();"""
 
 
-def player(figure, draw: Callable[[int], object], frames: int, *, name: str, alt: str, first: int = 0):
-    """Build a playable figure: buttons, a slider over ``frames`` frames, a static frame for print and no-script.
+def player(
+    figure, draw: Callable[[int], object], labels: Sequence[str], *, name: str, knob: str, alt: str, caption: str,
+    first: int = 0,
+):  # fmt: skip
+    """Build a playable figure: one frame a label, a slider that tells the label, buttons, and a caption.
 
     Args:
         figure: the matplotlib Figure that ``draw`` changes; it is laid out once, for the first frame shown, since axes
             that move with every frame are hard to follow (and take most of the time).
-        draw: called with 0 … frames - 1, redraws the figure for that frame.
-        frames: how many; keep it under about 40, each is a PNG inside the page.
+        draw: called with 0 … len(labels) - 1, redraws the figure for that frame.
+        labels: what the slider says at each frame, value and unit, such as "1.20 / λmax"; under about 40, since each
+            frame is a picture inside the page.
         name: unique on the page, letters and digits: the stable id of the elements.
+        knob: what the slider moves, such as "rate μ".
         alt: what the animation shows, in words.
-        first: the frame that stands for the whole where nothing moves.
+        caption: what to try and to see, in words.
+        first: the frame that the page opens with, and that stands for the whole where nothing moves.
 
     Returns:
         An ``IPython.display.HTML``.
 
     Raises:
-        ValueError: no frames, a name that is not an identifier, or empty alternative text.
+        ValueError: no frames, a name that is not an identifier, or an empty knob, text or caption.
     """
-    if frames < 1 or not 0 <= first < frames:
-        raise ValueError(f"frames = {frames}, first = {first}: at least one frame, and first one of them.")
+    if not 0 <= first < len(labels):
+        raise ValueError(f"frames = {len(labels)}, first = {first}: at least one frame, and first one of them.")
     if not name.isidentifier():
         raise ValueError(f"name = {name!r}: letters, digits and underscores, it becomes an element id.")
-    if not alt.strip():
-        raise ValueError("alt is empty: say in words what the animation shows.")
-    draw(first)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    still = _png(figure)
-    with mpl.rc_context({"savefig.bbox": None, "animation.embed_limit": 30}):
-        film = FuncAnimation(figure, draw, frames=frames, interval=250, blit=False, init_func=lambda: None)
-        markup = film.to_jshtml(fps=4, default_mode="once", embed_frames=True)
-    markup = _offline(markup, name)
-    described = html.escape(alt, quote=True)
-    markup = markup.replace(f'<img id="_anim_img{name}">', f'<img id="_anim_img{name}" alt="{described}">')
-    image = f'<img class="bn-still" alt="{described}" src="data:image/png;base64,{still}">'
+    for what, words in (("knob", knob), ("alt", alt), ("caption", caption)):
+        if not words.strip():
+            raise ValueError(f"{what} is empty: say in words what the figure shows and what its slider moves.")
+    frames = _film(figure, draw, len(labels), first)
+    others = [frame if n != first else "" for n, frame in enumerate(frames)]
+    filled = {
+        "NAME": name,
+        "LABELS": _literal(labels),
+        "FRAMES": _literal(others),
+        "FIRST": first,
+        "PAUSE": MILLISECONDS,
+    }
+    script = re.sub("|".join(filled), lambda place: str(filled[place[0]]), SCRIPT)
+    knob, alt, caption = (html.escape(words, quote=True) for words in (knob, alt, caption))
+    buttons = "".join(
+        f'<button type="button" data-go="{go}" aria-label="{title}" title="{title}">{sign}</button>'
+        for go, (title, sign) in BUTTONS.items()
+    )
     return HTML(
-        f'<div class="bn-player" role="group" aria-label="{described}">{markup}<noscript>{image}</noscript>'
-        f'<div class="bn-print-only">{image}</div></div>'
+        f'<div class="bn-player" id="bn-player-{name}" role="group" aria-label="Playable figure: {knob}">'
+        f'<img alt="{alt}" src="{frames[first]}">'
+        f'<div class="bn-controls" hidden><label for="bn-slider-{name}">{knob}</label>: <output></output>'
+        f'<input type="range" id="bn-slider-{name}" min="0" max="{len(frames) - 1}" step="1" value="{first}">'
+        f'<div class="bn-buttons">{buttons}</div></div>'
+        f'<p class="bn-caption">{caption}</p><script>{script}</script></div>'
     )
 
 
-def _offline(markup: str, name: str) -> str:
-    """Strip the network font, fix the random id, replace icons, and let the picture shrink with the page."""
-    markup = re.sub(r"<link[^>]*font-awesome[^>]*>", "", markup)
-    random_id = re.search(r'id="_anim_img([0-9a-f]{32})"', markup)
-    if random_id is None:  # a new matplotlib writes another player: better no figure than a broken one
-        raise RuntimeError("matplotlib's HTML player has changed: bnlab.figures.animation must follow it.")
-    markup = markup.replace(random_id[1], name)
-    for icon, sign in ICONS.items():
-        markup = re.sub(rf'<i class="fa {icon}"\s*>\s*</i>', f'<span aria-hidden="true">{sign}</span>', markup)
-    markup = re.sub(r'title="([^"]+)"(?![^>]*aria-label)', r'title="\1" aria-label="\1"', markup)
-    return markup.replace('<input id="_anim_slider', '<input aria-label="frame" id="_anim_slider', 1)
+def _film(figure, draw: Callable[[int], object], frames: int, first: int) -> list[str]:
+    """Draw every frame, laid out as the first one shown is; each a data URI."""
+    canvas = FigureCanvasAgg(figure)
+    draw(first)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    film = []
+    for frame in range(frames):
+        draw(frame)
+        canvas.draw()
+        film.append(_webp(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")))
+    return film
 
 
-def _png(figure) -> str:
+def _webp(picture: Image.Image) -> str:
+    """Keep a picture as a data URI, in 256 colours without dithering."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return base64.b64encode(buffer.getvalue()).decode()
+    few = picture.quantize(256, dither=Image.Dither.NONE).convert("RGB")
+    few.save(buffer, format="WEBP", lossless=True, quality=80, method=4)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _literal(values: Sequence[str]) -> str:
+    """Write a list for a script inside a page, where "</" would end the script."""
+    return json.dumps(list(values), ensure_ascii=False).replace("</", "<\\/")

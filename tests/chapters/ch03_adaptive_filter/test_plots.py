@@ -93,8 +93,9 @@ def test_window_player_has_a_frame_a_window_but_not_too_many(monkeypatch, most, 
     player = unrolling.window_slides(
         labels[0, 0].numpy(), patches.unroll(labels, 3).numpy()[0], [5], name="slide", alt="pixels & windows"
     )
-    assert f"frames[{frames - 1}]" in player.data
-    assert f"frames[{frames}]" not in player.data
+    assert f'"m = {frames - 1}"' in player.data
+    assert f'"m = {frames}"' not in player.data
+    assert player.data.count("data:image/webp") == frames
     assert 'alt="pixels &amp; windows"' in player.data
 
 

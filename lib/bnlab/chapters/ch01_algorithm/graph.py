@@ -31,6 +31,11 @@ BACKWARD_WORDS = {
     ("variance", "x_hat"): ("$\\frac{\\partial L}{\\partial\\sigma_B^2}$", (6.6, 0.7)),
     ("x_hat", "y"): ("$\\gamma\\frac{\\partial L}{\\partial y_i}$", (8.75, 2.55)),
 }
+STAGES = ("x, as it came", "centred", "divided by the standard deviation", "scaled by γ and shifted by β")
+CAPTION = (
+    "Step through the forward pass. The cross marks the mean of the two channels and one standard deviation to each "
+    "side: where is it after each step, and does the cloud ever turn?"
+)
 
 
 def computation_graph():
@@ -94,4 +99,5 @@ def forward_player(points: pd.DataFrame, gamma: list[float], beta: list[float], 
         arrow = f"{titles[stage].split(':')[0]} → {titles[stage + 1]}" if part else titles[stage]
         axes.set_title(arrow, fontsize=12)
 
-    return player(figure, draw, len(steps), name=name, alt=alt, first=10)
+    labels = [STAGES[stage] + (f", {part:.0%} of the way on" if part else "") for stage, part in steps]
+    return player(figure, draw, labels, name=name, knob="stage", alt=alt, caption=CAPTION, first=10)

@@ -17,6 +17,10 @@ from bnlab.figures.style import COLOURS
 HATCHES = ("", "//", "..", "xx")
 MOST_NUMBERS = 110  # more cells than this in one matrix and a phone shows grey dust where the numbers should be
 MOST_FRAMES = 25
+CAPTION = (
+    "Move the window over the map, and follow one coloured pixel: through which positions of the patch vector does it "
+    "pass, and in which order?"
+)
 
 
 def pixels_slide(delays: np.ndarray, sample: int, pixels: np.ndarray, patches: np.ndarray, followed: Sequence[int]):
@@ -61,7 +65,7 @@ def window_slides(pixels: np.ndarray, patches: np.ndarray, followed: Sequence[in
     ``pixels``, ``patches`` and ``followed`` as in `pixels_slide`; ``name`` and ``alt`` as in `player`, which
     this returns. At most `MOST_FRAMES` windows are shown, since each is a picture inside the page.
     """
-    figure, (left, right) = subplots(1, 2, height=4.2, width_ratios=[2.2, 1])
+    figure, (left, right) = subplots(1, 2, height=4.2, dpi=120, width_ratios=[2.2, 1])
     _label_cells(left, pixels, followed)
     left.set(xlabel="column (pixels)", ylabel="row (pixels)", aspect="equal")
     outline = []
@@ -77,7 +81,8 @@ def window_slides(pixels: np.ndarray, patches: np.ndarray, followed: Sequence[in
         right.set(title="$\\mathbb{X}^{(m)}$", xticks=[], ylabel="position $k$")
 
     frames = min(patches.shape[1], MOST_FRAMES)
-    return player(figure, draw, frames, name=name, alt=alt, first=frames // 2)
+    labels = [f"m = {window}" for window in range(frames)]
+    return player(figure, draw, labels, name=name, knob="window", alt=alt, caption=CAPTION, first=frames // 2)
 
 
 def restructured_convolution(

@@ -10,6 +10,10 @@ from bnlab.figures.style import COLOURS, GREY, MARKERS
 # In units of 1 / lambda_max; slow where something happens: the factor of the largest eigenvalue reaches -1 at 2.
 RATES = (*(round(0.1 * n, 2) for n in range(1, 18)), 1.8, 1.85, 1.9, 1.95, 1.98, 2.0, 2.02, 2.05, 2.1)
 FLOOR, CEILING = 1e-5, 1e3  # of the axis of |v_k(n)| / |v_k(0)|
+CAPTION = (
+    "Move the rate from left to right. Above, the factor by which a step multiplies each mode; below, the size of each "
+    "mode after n steps. Where does the largest eigenvalue's mode vanish in one step, and where does it return?"
+)
 ZONES = ((-1.6, -1.0, "#D55E00", "grows"), (-1.0, 0.0, "#E69F00", "alternates"), (0.0, 1.0, "#009E73", "decays"))
 
 
@@ -53,7 +57,8 @@ def decay_player(decays: pd.DataFrame, *, name: str, alt: str, first: int = 11):
         state.set_text(_state(rate, eigenvalues, slowest))
         state.set_color("#96330a" if rate > 2 else "#222222")
 
-    return player(figure, draw, len(rates), name=name, alt=alt, first=first)
+    labels = [f"{rate:.2f} / λmax" for rate in rates]
+    return player(figure, draw, labels, name=name, knob="learning rate μ", alt=alt, caption=CAPTION, first=first)
 
 
 def _factor_line(axes, eigenvalues: list[float]) -> list[tuple]:
