@@ -148,7 +148,10 @@ def test_a_figure_opens_larger_than_a_phone_shows_it(context):
     view, _ = visit(context, next(page for page in PAGES if page.stem.startswith("04")).as_uri())
     links = view.locator("a.bn-enlarge")
     assert links.count() >= 5
-    assert view.locator("article figure img:not(.bn-player img)").count() == view.locator("article figure a.bn-enlarge img").count()
+    assert (
+        view.locator("article figure img:not(.bn-player img)").count()
+        == view.locator("article figure a.bn-enlarge img").count()
+    )
     shown = links.first.locator("img").bounding_box()["width"]
     view.goto(links.first.evaluate("link => link.href"))
     assert view.evaluate("() => document.images[0].naturalWidth") > 3 * shown

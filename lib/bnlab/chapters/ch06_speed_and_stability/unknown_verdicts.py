@@ -12,7 +12,7 @@ import pandas as pd
 
 from bnlab.chapters.ch06_speed_and_stability import eigenvalue_verdicts as eigenvalues
 from bnlab.chapters.ch06_speed_and_stability import training_verdicts as trainings
-from bnlab.chapters.ch06_speed_and_stability.unknowns import FIRST_ONLY, FIFTH, UNKNOWNS
+from bnlab.chapters.ch06_speed_and_stability.unknowns import FIFTH, FIRST_ONLY, UNKNOWNS
 from bnlab.claims import coverage
 from bnlab.claims.ledger import LedgerError, Verdict
 from bnlab.tables import table
@@ -76,7 +76,7 @@ def _judged(runs: pd.DataFrame) -> dict[str, str]:
 
 
 def counts(reach: pd.DataFrame) -> pd.DataFrame:
-    """In how many settings each claim has the verdict of the book's own: ``claim``, ``verdict``, ``agree``, ``settings``.
+    """In how many settings each claim has the verdict of the book's own: claim, verdict, agree, settings.
 
     Args:
         reach: what `by_setting` gives. The book's own setting is not counted; settings that cannot decide are.
@@ -90,7 +90,7 @@ def counts(reach: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_reach(verdicts: Sequence[Verdict], reach: pd.DataFrame | None) -> list[Verdict]:
-    """Add to each verdict in how many other settings it comes out again after three hundred steps; None adds nothing."""
+    """Add to each verdict in how many other settings it comes out again after 300 steps; None adds nothing."""
     if reach is None:
         return list(verdicts)
     of = counts(reach).set_index("claim")
