@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from book_files import CHAPTERS, cells, source, tags
+from book_files import CHAPTERS, ROOT, cells, source, tags
 from teaching.solutions import label, parts
 
 from bnlab.claims import book
@@ -49,3 +49,12 @@ def test_a_check_says_what_to_try_and_not_what_is_right(path):
         if "check-answer" in tags(cell):
             assert source(cell).startswith("# "), "it must begin with what each answer is"
             assert re.search(r"(?s)assert .*?, (?:hint|f?\")", source(cell)), "an assertion without a hint"
+
+
+def test_the_teaching_guide_names_exercises_as_they_are():
+    guide = (ROOT / "book" / "teaching.md").read_text(encoding="utf-8")
+    titles = {label(p): p.content.argument for path in CHAPTERS for p in taken_apart(path) if label(p)}
+    named = re.findall(r"\[([^\]]+)\]\((ex-[a-z0-9-]+)\) \((\d+) min\)", guide)
+    assert len(named) == guide.count("](ex-") >= 2 * len(CHAPTERS)
+    for name, which, minutes in named:
+        assert titles[which].startswith(f"{name} ({minutes} minutes, ")
