@@ -244,6 +244,11 @@ def test_numbers_for_the_text_go_and_what_the_physics_needs_stays():
     assert pruned("table = 3", hidden, "print(table)") == ["table = 3", "", "print(table)"]
 
 
+def test_what_is_computed_anew_before_it_is_used_needs_no_earlier_one():
+    hidden = code("fits = slow()\nif fits:\n    rest = 1", "remove-cell")
+    assert pruned(hidden, "fits = [2]", "print(fits)") == ["", "fits = [2]", "print(fits)"]
+
+
 def test_cards_recordings_and_loops_that_only_glue_go():
     cards = "recording = recorded.load(root, '10')\nquick = judge(table)\npages.claim_cards(quick)"
     shows = "if recording:\n    display(plots.x(recording.tables))"
