@@ -19,7 +19,7 @@ CONSTRAINTS := -c constraints.txt
 SOURCES := _config.yml _toc.yml requirements.txt $(shell find book lib data/recorded -type f \
   -not -path '*/__pycache__/*' -not -path '*.egg-info/*' -not -path '*/.*' 2>/dev/null)
 
-.PHONY: archive book test fuzz serve bench mutants record outputs constraints clean
+.PHONY: archive book test fuzz serve bench mutants record outputs worksheets slides handouts constraints clean
 
 book: .venv/installed  ## execute the chapters, build the pages
 	@$(BIN)/jupyter-book build --all -W --keep-going --quiet .
@@ -57,13 +57,22 @@ record: .venv/installed  ## the full-scale runs (hours for some chapters); resum
 outputs: .venv/installed  ## re-execute the notebooks and keep their checked outputs and times, for committing
 	$(BIN)/python tools/refresh_outputs.py
 
+worksheets: .venv/installed  ## notebooks for students, and with solutions for the teacher; CHAPTERS="04 16" makes these only
+	@$(BIN)/python tools/make_worksheets.py $(CHAPTERS)
+
+slides: _build/.built  ## a lecture's slides for each chapter, out of the built book: one HTML file each, for offline use
+	@$(BIN)/python tools/make_slides.py $(CHAPTERS)
+
+handouts: _build/.built  ## each chapter on one page of paper, out of the built book
+	@$(BIN)/python tools/make_handouts.py $(CHAPTERS)
+
 constraints:  ## resolve requirements.txt anew (delete .venv first) and write down what came along
 	@$(MAKE) --no-print-directory .venv/installed CONSTRAINTS=
 	@{ grep '^#' constraints.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu//'; } >constraints.new
 	@mv constraints.new constraints.txt
 
 clean:  ## remove what can be made again; recorded results and downloads stay
-	rm -rf _build .venv runs .pytest_cache .ruff_cache
+	rm -rf _build .venv runs worksheets slides handouts .pytest_cache .ruff_cache
 
 .venv/installed: requirements.txt constraints.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "No $(PYTHON) here: install Python 3.11 or newer, or call make with PYTHON=/path/to/python3."; exit 1; }

@@ -1,44 +1,55 @@
-"""Write the chapters as worksheets: every folded solution replaced by an empty cell, everything else as it is.
+"""Write the chapters as worksheets for students, and the same with the solutions in them for the teacher.
 
-    python tools/make_worksheets.py --output worksheets/
+    python tools/make_worksheets.py [--output worksheets] [CHAPTER ...]
 
-A solution stands between a Markdown cell with ``{solution-start}`` and one with ``{solution-end}``.
+Both run from top to bottom in the book's environment. A worksheet has the text, the physics and the exercises; it has
+no solution, card, verdict, or number that the text would tell, but an empty cell an exercise and, where there is one,
+a check of the answer. Those with solutions are in ``solutions/``, and are not for handing out.
 """
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
-EMPTY = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "source": ["# Your answer here."]}
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from teaching import myst, worksheets
+from teaching.solutions import ExerciseError
+
+from bnlab.claims import book
 
 
-def main() -> None:
-    """Write one worksheet a chapter."""
-    parser = argparse.ArgumentParser(description="Chapters without their solutions.")
-    parser.add_argument("--output", type=Path, default=Path("worksheets"))
-    folder = parser.parse_args().output
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in sorted(Path("book").glob("[0-9][0-9]_*.ipynb")):
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-        notebook["cells"] = without_solutions(notebook["cells"])
-        (folder / path.name).write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        print(folder / path.name)
+def main(arguments: list[str] | None = None) -> int:
+    """Write both notebooks of each chapter; return the exit status, 2 if a chapter cannot be read."""
+    parser = argparse.ArgumentParser(description="Chapters as worksheets, and with their solutions.")
+    parser.add_argument("chapters", nargs="*", help="numbers such as 04; all chapters if there are none")
+    parser.add_argument("--output", type=Path, default=Path("worksheets"), help="a folder, made if it is not there")
+    asked = parser.parse_args(arguments)
+    try:
+        paths = [book.chapter(number).path for number in asked.chapters] or book.chapter_paths()
+        where = references()
+        for path in paths:
+            notebook = book.read_notebook(path)
+            write(worksheets.worksheet(notebook, where), asked.output / path.name)
+            write(worksheets.worksheet(notebook, where, solved=True), asked.output / "solutions" / path.name)
+    except (book.BookError, ExerciseError, SyntaxError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{len(paths)} worksheets in {asked.output}, with their solutions in {asked.output / 'solutions'}")
+    return 0
 
 
-def without_solutions(cells: list[dict]) -> list[dict]:
-    """Drop the cells of every solution, leaving one empty code cell in its place."""
-    kept, inside = [], False
-    for number, cell in enumerate(cells):
-        text = "".join(cell["source"])
-        if cell["cell_type"] == "markdown" and "{solution-start}" in text:
-            inside = True
-            kept.append({**EMPTY, "id": f"answer-{number}"})
-        if not inside:
-            kept.append(cell)
-        if cell["cell_type"] == "markdown" and "{solution-end}" in text:
-            inside = False
-    return kept
+def references() -> worksheets.Book:
+    """Collect what the chapters' texts refer to."""
+    text = (book.root() / "book" / "references.bib").read_text(encoding="utf-8")
+    return worksheets.Book(myst.bibliography(text), frozenset(path.name for path in book.chapter_paths()))
+
+
+def write(notebook: dict, path: Path) -> None:
+    """Write a notebook as nbformat does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
