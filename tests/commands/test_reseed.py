@@ -140,6 +140,14 @@ def test_the_layout_of_a_chapter_decides_no_draw(seeded, monkeypatch):
     assert sorted(asked) == [0, 100]
 
 
+def test_what_comes_after_the_verdicts_decides_no_draw():
+    cells = [("code", "a = 1"), ("markdown", "# x\n\n## Exercises\n"), ("code", "import bnlab.theory.modes")]
+    notebook = {"cells": [{"cell_type": kind, "source": source} for kind, source in cells]}
+    assert reseed.draws.code_before_exercises(notebook) == "a = 1"
+    notebook["cells"][1]["source"] = "## Limits"
+    assert "modes" in reseed.draws.code_before_exercises(notebook)
+
+
 @pytest.mark.parametrize("change", ["code", "default", "library", "version"])
 def test_draws_of_another_state_are_not_counted(seeded, monkeypatch, change):
     asked, folder = stand_in(monkeypatch, lambda seed: "partly"), seeded / "data" / "recorded"

@@ -20,13 +20,24 @@ def facts(chapter: book.Chapter) -> dict[str, object]:
     Raises:
         KeyingError: a module that the chapter imports has no source that can be read.
     """
-    notebook = book.read_notebook(chapter.path)
-    code = "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code")
+    code = code_before_exercises(book.read_notebook(chapter.path))
     return {
         "parameters": {p.name: p.default for p in chapter.parameters if p.name != "seed"},
         "code": source_hash(code),  # its layout decides nothing
         "sources": keys.sources(*deciding(code)),
     }
+
+
+def code_before_exercises(notebook: Mapping) -> str:
+    """Join the code cells of a chapter up to its exercises, which come when everything has been judged."""
+    code = []
+    for cell in notebook["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code":
+            code.append(source)
+        elif any(line.startswith("## Exercises") for line in source.splitlines()):
+            break
+    return "\n".join(code)
 
 
 def changed(kept: Mapping, chapter: book.Chapter) -> list[str]:
