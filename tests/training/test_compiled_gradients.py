@@ -16,6 +16,7 @@ from bnlab.training.compiled import step
 from bnlab.training.compiled.network import Arrays
 from bnlab.training.compiled.train import NO_NOISE
 
+PAIRS = [("none", "batch"), ("batch_prior", "suppress"), ("weight_norm", "batch_frozen_gain")]
 TOLERANCE = 1e-5  # of a gradient's length
 
 
@@ -48,8 +49,7 @@ def assert_same_gradients(model, dataset, batch, noises=(NO_NOISE, NO_NOISE)):
 
 
 @pytest.mark.parametrize(("channels", "batch"), [(1, 64), (1, 5), (3, 16), (3, 100)])
-@pytest.mark.parametrize("norm", [*COMPILED, ("none", "batch"), ("batch_prior", "suppress"), ("weight_norm", "batch_frozen_gain")],
-                         ids=str)  # fmt: skip
+@pytest.mark.parametrize("norm", [*COMPILED, *PAIRS], ids=str)
 def test_every_norm(norm, channels, batch, data):
     model = lenet(norm, channels)
     assert_same_gradients(model, data[channels], batch)

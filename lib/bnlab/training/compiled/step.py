@@ -8,9 +8,9 @@ import numpy as np
 
 from bnlab.training.compiled.activation import activate, activate_backward
 from bnlab.training.compiled.jit import compiled, entry, inlined
+from bnlab.training.compiled.lengths import fix_lengths, keep_tangential
 from bnlab.training.compiled.nlms import PLAIN, Nlms, add_noise, normalised_gradient
 from bnlab.training.compiled.normalisation import NONE, NormState, apply, apply_backward, choose
-from bnlab.training.compiled.lengths import fix_lengths, keep_tangential
 from bnlab.training.compiled.products import connect, connect_backward, convolve, input_gradient, weight_gradient
 
 FORWARD, BACKWARD, DESCEND = 1, 2, 4  # phases of a step
