@@ -290,7 +290,7 @@ def twins(norms, gradients, seeds=2, steps=10):
     return pd.DataFrame([
         {"norm": norm, "swept": "neither", "learning_rate": 0.1, "seed": seed, "steps": steps, "step": step,
          "test_error": 0.2, "diverged": False, "test_loss": 0.5, "gradient1": 3 * gradients[norm],
-         "gradient2": 4 * gradients[norm], "length1": 2.0, "length2": 5.0}
+         "gradient2": 4 * gradients[norm], "length1": 2.0, "length2": 5.0, "lambda_max": 3.0}
         for norm in norms for seed in range(seeds) for step in (0, 1, steps)
     ])  # fmt: skip
 
@@ -298,7 +298,7 @@ def twins(norms, gradients, seeds=2, steps=10):
 def table(edges, gradients=None, **more):
     gradients = gradients or dict.fromkeys(edges, 1.0)
     moved = {"length1": 20.0, "length2": 5.0, "turn1": 1.0, "turn2": 0.25, "radial1": 0.0, "radial2": 0.5,
-             "gradient1": 0.0, "gradient2": 0.0}  # fmt: skip
+             "lambda_max": 12.0, "gradient1": 0.0, "gradient2": 0.0}  # fmt: skip
     return pd.concat([runs(edges, **moved | more), twins(edges, gradients)], ignore_index=True)
 
 
@@ -316,7 +316,7 @@ def test_what_a_survivor_is_worth():
     made_of = table({"none": 0, "batch": 3})
     told = survival.worth(made_of, 10).set_index(["norm", "seed"])
     assert told.loc[("batch", 1)].to_dict() == {
-        "octave": 3, "loss": 1.0, "twin": 0.5, "growth1": 10.0, "turn1": 1.0, "radial1": 0.0, "growth2": 1.0,
+        "octave": 3, "loss": 1.0, "twin": 0.5, "lambda_max": 4.0, "growth1": 10.0, "turn1": 1.0, "radial1": 0.0, "growth2": 1.0,
         "turn2": 0.25, "radial2": 0.5,
     }  # fmt: skip
     none_left = survival.worth(table({"none": -9, "batch": 3}), 10)

@@ -25,7 +25,7 @@ def arms(edges, octaves=range(-4, 9), seeds=SEEDS, steps=300, swept=("both",), l
     for norm, edge in edges.items():
         own = {seed: edge[seed] if isinstance(edge, list) else edge for seed in seeds}
         common = {"norm": norm, "steps": steps, "diverged": False, "length1": 4.0, "length2": 6.0, "gradient1": 1.0,
-                  "gradient2": 1.0, "turn1": 0.5, "turn2": 0.25, "radial1": 0.0, "radial2": 0.0}  # fmt: skip
+                  "gradient2": 1.0, "turn1": 0.5, "turn2": 0.25, "radial1": 0.0, "radial2": 0.0, "lambda_max": 1.0}  # fmt: skip
         rows += [
             {**common, "swept": place, "learning_rate": 2.0**o, "seed": seed, "step": steps, "test_loss": loss,
              "test_error": 0.1 if o <= own[seed] else 0.9}
@@ -229,7 +229,9 @@ def test_words_of_the_arms():
     assert words["worth_batch"] == "2"
     assert words["turn_batch"] == "0.25"
     assert (words["conv1_batch"], words["conv2_batch"]) == ("8", "–")
-    gone = survival_prose.arms(arms(edges_of(-9, -3, 5)))
+    assert (words["best_octave"], words["best_worth"]) == ("-4", "2")
+    gone = survival_prose.arms(arms(edges_of(-9, -3, 5, batch=-9)))
+    assert (gone["best_octave"], gone["best_worth"]) == ("–", "–")
     assert (gone["worth_weight_norm"], gone["turn_weight_norm"]) == ("–", "–")
 
 

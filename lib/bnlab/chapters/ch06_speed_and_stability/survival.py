@@ -138,9 +138,9 @@ def edge_summary(found: pd.DataFrame, groups: Sequence[str] = ("swept", "norm"))
 def worth(survival: pd.DataFrame, steps: int, swept: str = "both") -> pd.DataFrame:
     """What an arm reaches at its largest rate survived, by ``norm`` and ``seed``; who survived none is left out.
 
-    ``loss`` and ``twin``: test loss, and that of the twin whose convolutions never learn. ``growth1``: length of the
-    weights of conv1 over their initial one; ``turn1``: angle of its filters' last step; ``radial1``: cosine of gradient
-    and weights; and the same of conv2.
+    ``loss`` and ``twin``: test loss, and that of the twin whose convolutions never learn. ``lambda_max``: largest
+    eigenvalue of conv2's input over the initial one. ``growth1``: length of the weights of conv1 over their initial
+    one; ``turn1``: angle of its filters' last step; ``radial1``: cosine of gradient and weights; the same of conv2.
     """
     runs = survival[(survival["steps"] == steps) & (survival["swept"] == swept)]
     found = states(runs, steps, ["norm", "learning_rate", "seed"])
@@ -150,12 +150,20 @@ def worth(survival: pd.DataFrame, steps: int, swept: str = "both") -> pd.DataFra
     first, twins = _twins(survival, 0), _twins(survival, steps)
     at = [tuple(key) for key in made[["norm", "seed"]].itertuples(index=False)]
     columns = {"norm": made["norm"], "seed": made["seed"], "octave": made["octave"], "loss": made["test_loss"],
-               "twin": twins["test_loss"].loc[at].array}  # fmt: skip
+               "twin": twins["test_loss"].loc[at].array,
+               "lambda_max": made["lambda_max"] / first["lambda_max"].loc[at].array}  # fmt: skip
     for n in (1, 2):
         columns |= {f"growth{n}": made[f"length{n}"] / first[f"length{n}"].loc[at].array,
                     f"turn{n}": made[f"turn{n}"], f"radial{n}": made[f"radial{n}"]}  # fmt: skip
     told = pd.DataFrame(columns)
-    told.attrs["units"] = {"norm": "name", "seed": "name", "octave": OCTAVES, "loss": "nats", "twin": "nats"} | {
+    told.attrs["units"] = {
+        "norm": "name",
+        "seed": "name",
+        "octave": OCTAVES,
+        "loss": "nats",
+        "twin": "nats",
+        "lambda_max": "1",
+    } | {
         f"{name}{n}": unit for n in (1, 2) for name, unit in (("growth", "1"), ("turn", DEGREES), ("radial", "cosine"))
     }
     return told

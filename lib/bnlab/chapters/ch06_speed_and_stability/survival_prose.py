@@ -19,7 +19,8 @@ def arms(table: pd.DataFrame) -> dict[str, str]:
     ``beyond_<norm>``, ``conv1_<norm>`` and ``conv2_<norm>`` (where swept alone; a dash where they were not): median
     octaves over the seeds of the largest rate, less the constant gain's, and as they are. ``finding``.
     ``worth_<norm>``: median ratio of the test loss there to the twin's, and ``turn_<norm>``, median angle a step of the
-    filters of conv2.
+    filters of conv2. ``best_octave`` and ``best_worth``: where the loss of Batch Normalization is lowest, and
+    that ratio there.
     """
     steps = survival.lengths(table)[0]
     found, value = survival.edges(table, steps), survival.worth(table, steps)
@@ -35,6 +36,10 @@ def arms(table: pd.DataFrame) -> dict[str, str]:
         for place in ("conv1", "conv2"):
             part = found[(found["swept"] == place) & (found["norm"] == norm)]
             made[f"{place}_{norm}"] = f"{part['octave'].median():g}" if len(part) else "–"
+    best = best_losses(table).set_index("norm")
+    known = "batch" in best.index
+    made["best_octave"] = f"{math.log2(best.loc['batch', 'learning_rate']):g}" if known else "–"
+    made["best_worth"] = f"{best.loc['batch', 'loss'] / best.loc['batch', 'twin']:.2g}" if known else "–"
     return made
 
 
