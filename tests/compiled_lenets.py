@@ -5,9 +5,12 @@ import torch
 
 from bnlab.layers.nlms import NlmsConv2d
 from bnlab.models.lenet import LeNet
+from bnlab.models.norms import NORMS
 from bnlab.randomness import generator
 
 pytest.importorskip("numba", reason="numba is not installed")
+
+COMPILED = [name for name in NORMS if name != "layer"]  # nn.GroupNorm is left to PyTorch
 
 
 def lenet(norm, channels=1, classes=10, seed=0, noise=0.0):

@@ -16,6 +16,7 @@ from bnlab.layers import (
     batchnorm_backward,
     constant_gain,
     decoupling,
+    frozen_gain,
     grouped_batchnorm,
     inference,
     nlms,
@@ -25,6 +26,7 @@ from bnlab.layers import (
     split_batchnorm,
     step_noise,
     threshold_norm,
+    weight_norm,
 )
 from bnlab.measures import (
     curvature,
@@ -372,6 +374,16 @@ CALLS = {
         batchnorm_backward.backward, {"grad": numbers(5, 3, 6, 7, seed=1), "x": MAPS, "gamma": GAMMA, "eps": 1e-5}
     ),
     "layers.constant_gain.ConstantGain": Call(taking("x", lambda: constant_gain.ConstantGain(3)), {"x": MAPS}),
+    "layers.frozen_gain.FrozenGainBatchNorm": Call(
+        taking("x", lambda: frozen_gain.FrozenGainBatchNorm(3)), {"x": MAPS}
+    ),
+    "layers.weight_norm.WeightNormConv2d": Call(
+        taking(
+            "x",
+            lambda: torch.nn.utils.skip_init(weight_norm.WeightNormConv2d, 3, 2, 3).requires_grad_(False).apply(ones),
+        ),
+        {"x": MAPS},
+    ),
     "layers.decoupling.decoupled": Call(
         decoupling.decoupled, {"x": INPUTS, "weight": ROWS, "gamma": GAMMA, "beta": BETA, "eps": 1e-5}
     ),

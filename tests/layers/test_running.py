@@ -7,6 +7,7 @@ import torch
 
 from bnlab.layers.batchnorm import BatchNorm
 from bnlab.layers.constant_gain import ConstantGain
+from bnlab.layers.frozen_gain import FrozenGainBatchNorm
 from bnlab.layers.grouped_batchnorm import GroupedBatchNorm
 from bnlab.layers.rms_norm import RmsNorm
 from bnlab.layers.threshold_norm import ThresholdNorm
@@ -18,6 +19,7 @@ LAYERS = {
     "suppress": lambda: ThresholdNorm(3, "above", threshold=1e-30, power="variance"),
     "rms": lambda: RmsNorm(3),
     "gain": lambda: ConstantGain(3),
+    "frozen gain": lambda: FrozenGainBatchNorm(3),
     "gain_layer": lambda: ConstantGain(3, "layer"),
 }
 every_layer = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)

@@ -33,11 +33,16 @@ def test_amplify_and_suppress_are_named_by_what_they_do():
     }
 
 
-def test_nlms_is_a_convolution():
+def test_which_norms_are_convolutions():
+    kinds = {"weight_norm": "WeightNormConv2d"}
     for name, norm in norms.NORMS.items():
         layer = norm.make_convolution(2, 3, 5)
         assert isinstance(layer, nn.Conv2d)
-        assert type(layer).__name__ == ("NlmsConv2d" if name.startswith("nlms") else "Conv2d")
+        assert type(layer).__name__ == kinds.get(name, "NlmsConv2d" if name.startswith("nlms") else "Conv2d")
+
+
+def test_a_normalised_convolution_has_set_no_gain_before_its_weights_are_drawn():
+    assert norms.find_norm("weight_norm").make_convolution(2, 3, 5).gain.isnan().all()
 
 
 def test_a_wrong_name_is_told_the_right_ones():

@@ -6,10 +6,10 @@ import dataclasses
 import pandas as pd
 import pytest
 import torch
-from compiled_lenets import lenet
+from compiled_lenets import COMPILED, lenet
 
 from bnlab import datasets
-from bnlab.models.norms import NORMS
+from bnlab.layers.split_batchnorm import DetachedBatchNorm
 from bnlab.randomness import generator
 from bnlab.training.compiled.evaluation import evaluate_compiled
 from bnlab.training.compiled.network import unsupported
@@ -49,7 +49,7 @@ def assert_same(make, data, steps=30, record_at=(), tolerance=2e-3):
     return run
 
 
-@pytest.mark.parametrize("norm", [*NORMS, ("none", "batch")], ids=str)
+@pytest.mark.parametrize("norm", [*COMPILED, ("none", "batch")], ids=str)
 def test_every_norm_follows_the_same_trajectory(norm, digits):
     run = assert_same(lambda: job(norm), digits, record_at=range(0, 30, 7))
     assert run.history["loss"].iloc[-1] < run.history["loss"].iloc[0]
@@ -92,7 +92,7 @@ def test_measurements_see_eval_mode_and_the_network_of_that_step(digits):
     assert list(run.history["step"]) == [0, 2, 3, 7]
 
 
-WITH_STATISTICS = ("batch", "amplify", "suppress", "rms")
+WITH_STATISTICS = ("batch", "amplify", "suppress", "rms", "weight_norm", "batch_detached", "batch_frozen_gain")
 WITHOUT = ("none", "gain_channel", "nlms_l2")
 
 
@@ -110,7 +110,7 @@ def test_divergence_at_the_same_step(norm, rate, digits):
         assert runs[0].diverged
 
 
-@pytest.mark.parametrize("norm", ["amplify", "rms", "batch"])
+@pytest.mark.parametrize("norm", ["amplify", "rms", "batch", "weight_norm", "batch_detached", "batch_frozen_gain"])
 def test_a_channel_that_is_not_finite_leaves_its_averages(norm, digits):
     def make():
         made = job(norm)
@@ -135,7 +135,7 @@ def test_same_numbers_again(digits):
     assert runs[0].history.equals(runs[1].history)
 
 
-@pytest.mark.parametrize("norm", [*NORMS])
+@pytest.mark.parametrize("norm", COMPILED)
 def test_evaluation(norm, digits):
     model = lenet(norm)
     model(digits.normalise(digits.train_images[:50]))
@@ -167,7 +167,8 @@ def changed(**replaced):
     [
         (lambda: torch.nn.Linear(1, 1), "Linear is no models.lenet.LeNet"),
         (lambda: lenet("batch").double(), "is torch.float64"),
-        (lambda: changed(norm1=torch.nn.GroupNorm(2, 6)), "norm1: GroupNorm"),
+        (lambda: lenet("layer"), "norm1: GroupNorm"),
+        (lambda: changed(norm1=DetachedBatchNorm(6, affine=False)), "norm1: DetachedBatchNorm without parameters"),
         (lambda: changed(norm1=torch.nn.BatchNorm2d(6, affine=False)), "norm1: BatchNorm2d without parameters"),
         (lambda: changed(norm1=torch.nn.BatchNorm2d(6, momentum=None)), "norm1: BatchNorm2d with a cumulative average"),
         (lambda: changed(conv2=torch.nn.Conv2d(6, 16, 5, padding=2)), "conv2: its geometry"),

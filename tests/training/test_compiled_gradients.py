@@ -5,15 +5,18 @@ import copy
 import numpy as np
 import pytest
 import torch
-from compiled_lenets import lenet
+from compiled_lenets import COMPILED, lenet
 from torch.nn import functional
 
 from bnlab import datasets
-from bnlab.models.norms import NORMS
+from bnlab.layers.frozen_gain import FrozenGainBatchNorm
+from bnlab.layers.split_batchnorm import DetachedBatchNorm
+from bnlab.randomness import generator
 from bnlab.training.compiled import step
 from bnlab.training.compiled.network import Arrays
 from bnlab.training.compiled.train import NO_NOISE
 
+PAIRS = [("none", "batch"), ("batch_prior", "suppress"), ("weight_norm", "batch_frozen_gain")]
 TOLERANCE = 1e-5  # of a gradient's length
 
 
@@ -46,7 +49,7 @@ def assert_same_gradients(model, dataset, batch, noises=(NO_NOISE, NO_NOISE)):
 
 
 @pytest.mark.parametrize(("channels", "batch"), [(1, 64), (1, 5), (3, 16), (3, 100)])
-@pytest.mark.parametrize("norm", [*NORMS, ("none", "batch"), ("batch_prior", "suppress")], ids=str)
+@pytest.mark.parametrize("norm", [*COMPILED, *PAIRS], ids=str)
 def test_every_norm(norm, channels, batch, data):
     model = lenet(norm, channels)
     assert_same_gradients(model, data[channels], batch)
@@ -61,6 +64,25 @@ def test_the_very_first_step(norm, data):
         if name.endswith(("running_power", "gain")):
             buffer.fill_(torch.nan if norm != "rms" else 1.0)
     assert_same_gradients(model, data[1], 64)
+
+
+@pytest.mark.parametrize("norm", ["weight_norm", "batch_frozen_gain", "gain_channel"])
+def test_gains_that_an_earlier_batch_set(norm, data):
+    model = lenet(norm)
+    for name, buffer in model.named_buffers():
+        if name.endswith("gain"):
+            buffer.copy_(torch.linspace(0.2, 3.0, len(buffer)))
+    assert_same_gradients(model, data[1], 20)
+
+
+@pytest.mark.parametrize("kind", [DetachedBatchNorm, FrozenGainBatchNorm])
+def test_before_a_convolution(kind, data):
+    model = lenet("none")
+    model.before1, model.before2 = kind(1), kind(6)
+    model.before2(torch.randn(4, 6, 3, 3, generator=generator(0, "maps")) * 5)
+    with torch.no_grad():
+        model.before2.weight.copy_(torch.linspace(-1, 2, 6))
+    assert_same_gradients(model, data[1], 20)
 
 
 @pytest.mark.parametrize("classes", [10, 11, 13])

@@ -27,10 +27,14 @@ class DetachedBatchNorm(BatchNorm):
         check_values(x)
         held = x.detach()
         y = super().forward(held)  # with the gradients of gamma and beta
-        scale = (batch_statistics(held).variance + self.eps).rsqrt()  # (C,)
+        scale = self.backward_gain((batch_statistics(held).variance + self.eps).rsqrt())  # (C,)
         if self.weight is not None:
             scale = scale * self.weight.detach()
         return y + (by_channel(scale, x) * (x - held)).to(y.dtype)  # adds 0, and to the gradient of x the scale
+
+    def backward_gain(self, inverse: Tensor) -> Tensor:
+        """By what the gradient of xhat is multiplied on its way to x, (C,), from this batch's 1 / s: by that itself."""
+        return inverse
 
 
 class _BackwardOnly(torch.autograd.Function):

@@ -15,9 +15,12 @@ from torch import nn
 
 from bnlab import checks
 from bnlab.layers.constant_gain import ConstantGain
+from bnlab.layers.frozen_gain import FrozenGainBatchNorm
 from bnlab.layers.nlms import NlmsConv2d
 from bnlab.layers.rms_norm import RmsNorm
+from bnlab.layers.split_batchnorm import DetachedBatchNorm
 from bnlab.layers.threshold_norm import ThresholdNorm
+from bnlab.layers.weight_norm import WeightNormConv2d
 
 
 def _nothing(channels: int) -> nn.Module:
@@ -53,6 +56,12 @@ NORMS: dict[str, Norm] = {
     "rms": Norm(after=RmsNorm),
     "gain_channel": Norm(after=ConstantGain),
     "gain_layer": Norm(after=partial(ConstantGain, span="layer")),
+    # Properties of Batch Normalization apart: a gradient that shrinks and is orthogonal, without control of the power;
+    # control of the power and a gradient that shrinks; control of the power alone.
+    "weight_norm": Norm(after=ConstantGain, convolution=WeightNormConv2d),
+    "batch_detached": Norm(after=DetachedBatchNorm),
+    "batch_frozen_gain": Norm(after=FrozenGainBatchNorm),
+    "layer": Norm(after=partial(nn.GroupNorm, 1)),  # LayerNorm of maps: one mean and variance an image
     "nlms_l1": Norm(convolution=NlmsConv2d, rule={"norm": "l1"}),
     "nlms_l1_squared": Norm(convolution=NlmsConv2d, rule={"norm": "l1_squared"}),
     "nlms_l2": Norm(convolution=NlmsConv2d, rule={"norm": "l2"}),

@@ -33,6 +33,11 @@ CHAPTER = check_cells.chapter("06")
         ({"fc_arms": "['BN after conv1']"}, "fc_arms = ['BN after conv1'] cannot be used: it must be some of the arms"),
         ({"fc_arms": "['BN after both']"}, "it must be none, or baseline and others"),
         ({"fc_arms": "['baseline', 'baseline']"}, "('baseline' is there twice)"),
+        ({"survival_octaves": "[30]"}, "survival_octaves = '[30]' cannot be used (above 20)"),
+        ({"warm_up_octaves": "[1, 1]"}, "(1 is there twice)"),
+        ({"survival_octaves": "[]"}, "survival_octaves = '[]' cannot be used"),
+        ({"survival_seeds": "1"}, "survival_seeds = '1' cannot be used"),
+        ({"warm_ups": "[0]"}, "warm_ups = '[0]' cannot be used"),
     ],
 )
 def test_what_cannot_run_is_refused(given, words):
@@ -49,6 +54,7 @@ def test_what_cannot_run_is_refused(given, words):
         {"arms": "['BN after conv1']", "fc_arms": "['baseline', 'BN after conv1']"},
         {"learning_rates": "[3]", "first_rates": "[1e-30, 1e6]"},
         {"seed": str(10**30)},
+        {"survival_octaves": "[3, -20]", "survival_seeds": "2", "warm_ups": "[40, 7]"},
     ],
 )
 def test_what_can_run_is_taken(given):

@@ -548,6 +548,7 @@ def test_the_quick_run_pronounces_on_every_claim_once():
         "C-Tab1": "reproduced", "C-Fig5": "reproduced", "C-Fig6": "reproduced", "C-Fig8b": "reproduced",
         "C-Fig7": "reproduced", "C-Fig8a": "reproduced", "C-Def": "corrected", "C-Order": "not run at full scale",
         "C-Sep": "not reproduced", "C-BN-LR": "partly", "C-Sup": "reproduced", "C-ICS": "not run at full scale",
+        "L-2x2": "not run at full scale", "L-Warm6": "not run at full scale",
     }  # fmt: skip
     assert len(made) == len(found)
     assert {(v.scale, v.data) for v in made} == {("quick", "digits")}
@@ -557,7 +558,7 @@ def test_what_the_reader_left_out_is_not_run_and_a_missing_arm_is_an_error():
     left_out = tables() | {"first_steps": first_steps(rates=(0.1,)), "long_runs": trainings(rates=(0.1,))}
     found = {v.id: v.verdict for v in verdicts.quick(left_out, **QUICK)}
     not_run = {name for name, verdict in found.items() if verdict == "not run at full scale"}
-    assert not_run == {"C-Fig6", "C-Fig7", "C-Fig8a", "C-Fig8b", "C-Def", "C-Order", "C-ICS"}
+    assert not_run == {"C-Fig6", "C-Fig7", "C-Fig8a", "C-Fig8b", "C-Def", "C-Order", "C-ICS", "L-2x2", "L-Warm6"}
     with pytest.raises(MissingArmError):
         verdicts.quick(tables() | {"long_runs": without(trainings(), norm="amplify")}, **QUICK)
 

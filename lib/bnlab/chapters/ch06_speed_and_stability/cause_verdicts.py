@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from bnlab.chapters.ch06_speed_and_stability import effects, interventions
+from bnlab.chapters.ch06_speed_and_stability import effects, interventions, survival_verdicts
 from bnlab.chapters.ch06_speed_and_stability.comparisons import CHANCE, LOW
 from bnlab.claims import coverage, ledger
 from bnlab.claims.ledger import LedgerError, Verdict
@@ -75,8 +75,11 @@ def higher_rates(stability: pd.DataFrame | None, *, scale: str, data: str) -> li
     return [judged]
 
 
-def capped(stability: pd.DataFrame | None, *, scale: str, data: str) -> list[Verdict]:
-    """C-Sup: the product of the cap on conv2's eigenvalues and the largest rate survived is one within 2."""
+def capped(stability: pd.DataFrame | None, arms: pd.DataFrame | None = None, *, scale: str, data: str) -> list[Verdict]:
+    """C-Sup: the product of the cap on conv2's eigenvalues and the largest rate survived is one within 2.
+
+    Told beside it: how far control of the power alone carries, by the survival runs of the ``arms``.
+    """
     stability = coverage.need(stability, "survival runs")
     caps = sorted(cap for cap in stability["cap"].unique() if 0 < cap <= NEVER_REACHED)
     if len(caps) < 2:
@@ -94,7 +97,8 @@ def capped(stability: pd.DataFrame | None, *, scale: str, data: str) -> list[Ver
         data=data,
         measured=("no rate of the grid was survived" if math.isnan(spread) else
                   f"greatest over least product of cap and largest rate: median {spread:.3g}")
-        + f"; within 2, inside the grid in {within.sum()} of {len(constant)} seeds",
+        + f"; within 2, inside the grid in {within.sum()} of {len(constant)} seeds"
+        + survival_verdicts.power_alone(arms),
     )  # fmt: skip
     return [verdict]
 

@@ -6,11 +6,12 @@ as power. ``long_runs``: errors over whole trainings, figures 7 and 8a. ``arms``
 ERR-18): Batch Normalization after one layer or the other, constant gains, matched rates, a frozen fc, and single parts
 of conv2's spectrum raised by preconditioning. ``stability``: which rates the plain network, the others, and the plain
 network with a cap on conv2's largest eigenvalue survive; ``held``: which rates of one convolution alone are survived.
+``survival`` and ``warm_up`` are those of `survival_arms`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +19,8 @@ from pathlib import Path
 import pandas as pd
 
 from bnlab import checks
+from bnlab.chapters.ch06_speed_and_stability import survival_arms
+from bnlab.chapters.ch06_speed_and_stability.survival_arms import SURVIVAL_IMAGES
 from bnlab.datasets import Dataset
 from bnlab.measures.probes import LeNetProbe, SplitError, probe_images
 from bnlab.sweeps.limits import enough_images, rates_of_a_sweep
@@ -31,7 +34,6 @@ SENSITIVITY_RATES = (1e-3, 3.0)
 GAINS = (0.3, 3.0)  # on the initial convolution weights: powers then straddle the threshold
 BATCH_SIZES = (16, 256)
 EPOCHS_TOLD = (1, 2, 3, 5, 7, 10, 14, 20, 28)  # after which errors are measured, besides the last
-SURVIVAL_IMAGES = 500  # on which the runs of the stability test are looked at
 # Eigenvalues that conv2's update may feel, in the stability test; the last is never reached before a run is lost.
 CAPS = (1.0, 4.0, 16.0, 64.0, 1e6)
 UNITS = {
@@ -86,6 +88,12 @@ def parts(
     epochs: int,
     seeds: int,
     seed: int,
+    survival_octaves: Sequence[int] = (),
+    survival_seeds: int = 0,
+    survival_long_steps: int = 0,
+    warm_up_octaves: Sequence[int] = (),
+    warm_up_lengths: Sequence[int] = (),
+    warm_up_seeds: int = 0,
     folder: Path | None = None,
 ) -> dict[str, Callable[[], pd.DataFrame]]:
     """The chapter's tables by name, each with the function that makes it; 0 epochs leaves the long runs out.
@@ -105,11 +113,17 @@ def parts(
         epochs: passes over the training images in the long runs; 0 leaves them out.
         seeds: seeds of the long runs.
         seed: the first seed.
+        survival_octaves: logarithms to base 2 of the rates of ``survival``, one after the other.
+        survival_seeds: seeds of that; 0 leaves it out.
+        survival_long_steps: gradient steps of its long runs.
+        warm_up_octaves: as survival_octaves, of ``warm_up``.
+        warm_up_lengths: gradient steps of the warm-ups.
+        warm_up_seeds: seeds of that; 0 leaves it out.
         folder: keeps finished runs, so that a killed recording goes on.
 
     Raises:
-        ValueError: a rate that is not positive or is there twice, a grid of survival that does not double, no epochs or
-            steps, or fewer images than a mini-batch has; before anything runs.
+        ValueError: before anything runs: an argument out of its range, a grid of survival that does not double, fewer
+            images than a mini-batch has.
     """
     lists = {"first_rates": first_rates, "arm_rates": arm_rates, "stability_rates": stability_rates}
     for name, values in (lists | ({"rates": rates} if epochs else {})).items():
@@ -131,6 +145,8 @@ def parts(
         made["sensitivity"] = partial(sensitivity, dataset, SENSITIVITY_RATES, some(sensitivity_seeds))
     if epochs:
         made["long_runs"] = partial(long_runs, dataset, NETWORKS, rates, some(seeds), epochs)
+    made |= survival_arms.parts(dataset, seed, stability_steps, survival_octaves, survival_seeds, survival_long_steps,
+                                warm_up_octaves, warm_up_lengths, warm_up_seeds)  # fmt: skip
     return {name: partial(make, folder=folder) for name, make in made.items()}
 
 

@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from bnlab.chapters.ch06_speed_and_stability.survival_arms import LOST
 from bnlab.claims import statistics
 from bnlab.randomness import generator
 from bnlab.tables import table
 
 RUN = ["norm", "learning_rate", "seed"]
 FIFTH = 5  # the step after which figures 6 and 8b are read
-LOST = 0.8  # a test error above this is that of a network that only guesses
 BEYOND = 1e4  # stands for the logarithm of infinity where it is ranked: float64 ends at exp(709)
 RUNAWAY = 10  # times its initial value: a loss above is running away
 

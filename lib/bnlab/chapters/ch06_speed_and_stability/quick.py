@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from bnlab.chapters.ch06_speed_and_stability import survival_arms
 from bnlab.chapters.ch06_speed_and_stability.channel_norms import (
     ARMS,
     CHANGED,
@@ -92,6 +93,41 @@ def tables(
         "arms": finished(named_arms(_at(runs, taken_apart)), drop=("batch_size", "gain", "cap", "held", *CHANGED)),
         "stability": finished(survived, drop=SAME[:-1]),
     }
+
+
+def survival_tables(
+    dataset: Dataset,
+    *,
+    octaves: Sequence[int],
+    steps: int,
+    seeds: int,
+    warm_up_octaves: Sequence[int],
+    warm_ups: Sequence[int],
+    warm_up_seeds: int,
+    seed: int = 0,
+) -> dict[str, pd.DataFrame]:
+    """Make ``survival``, of both convolutions, and ``warm_up``, against Batch Normalization.
+
+    Args:
+        dataset: 32 x 32 images.
+        octaves: logarithms to base 2 of the rates of the arms.
+        steps: gradient steps that a rate must survive, after a warm-up at the full rate.
+        seeds: of the arms.
+        warm_up_octaves: as ``octaves``.
+        warm_ups: gradient steps of the warm-ups.
+        warm_up_seeds: of these.
+        seed: the first.
+
+    Raises:
+        ValueError: a value not usable, before anything trains; or a run failed.
+    """
+    with processes() as pool:
+        how = {"executor": pool, "progress": False}
+        arms = survival_arms.survival(dataset, octaves, seeds_from(seed, seeds), steps, swept=("both",), **how)
+        warmed = survival_arms.warm_up(
+            dataset, warm_up_octaves, seeds_from(seed, warm_up_seeds), steps, warm_ups, others=("batch",), **how
+        )
+    return {"survival": arms, "warm_up": warmed}
 
 
 def _whole(points: list[dict[str, object]]) -> list[dict[str, object]]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from bnlab.chapters.ch06_speed_and_stability import cause_verdicts as causes
 from bnlab.chapters.ch06_speed_and_stability import eigenvalue_verdicts as eigenvalues
+from bnlab.chapters.ch06_speed_and_stability import survival_verdicts as survivals
 from bnlab.chapters.ch06_speed_and_stability import training_verdicts as trainings
 from bnlab.claims import ledger
 from bnlab.claims.coverage import judged
@@ -27,7 +28,7 @@ def quick(
     """Judge the quick run.
 
     Args:
-        tables: first_steps, long_runs, arms and stability.
+        tables: first_steps, long_runs, arms, stability, survival and warm_up.
         epochs: passes over the training images in the long runs.
         parameters: of the network of Table 1.
         features: that reach its last layer, by the images' side in pixels (28 and 32).
@@ -78,7 +79,9 @@ def _runs(tables: Mapping[str, pd.DataFrame], epochs: int, *, scale: str, data: 
         *judged(["C-Order"], trainings.order, long, epochs, **in_long),
         *judged(["C-Sep"], causes.shares_of_the_gap, arms, **in_arms),
         *judged(["C-BN-LR"], causes.higher_rates, stability, **plain),
-        *judged(["C-Sup"], causes.capped, stability, **plain),
+        *judged(["C-Sup"], causes.capped, stability, tables.get("survival"), **plain),
+        *judged(["L-2x2"], survivals.properties, tables.get("survival"), **plain),
+        *judged(["L-Warm6"], survivals.warmed_up, tables.get("warm_up"), **plain),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bnlab.training.compiled.jit import compiled
-from bnlab.training.compiled.normalisation import backward, constants, without_statistics
+from bnlab.training.compiled.normalisation import backward, backward_scale, constants, without_statistics
 
 QUARTER = np.float32(0.25)
 ZERO = np.float32(0)
@@ -38,6 +38,7 @@ def activate_backward(norm, y, errors, bias_gradient, batch):
     count = y.shape[1] * y.shape[2] * batch
     for c in range(y.shape[0]):
         centre, scale, shift = constants(norm, c)
+        back = backward_scale(norm, c)
         first, second, plain = 0.0, 0.0, without_statistics(norm, c)
         for i in range(y.shape[1]):
             for j in range(y.shape[2]):
@@ -48,7 +49,7 @@ def activate_backward(norm, y, errors, bias_gradient, batch):
                     s += d
                     t += d * near
                     if plain:
-                        y[c, i, j, b] = scale * d
+                        y[c, i, j, b] = back * d
                 for b in range(batch, y.shape[3]):
                     y[c, i, j, b] = ZERO
                 first += s
@@ -62,4 +63,4 @@ def activate_backward(norm, y, errors, bias_gradient, batch):
                 for b in range(batch):
                     near = y[c, i, j, b] - centre
                     d = QUARTER * errors[c, i // 2, j // 2, b] if scale * near + shift > ZERO else ZERO
-                    y[c, i, j, b] = scale * d + slope * near + rest
+                    y[c, i, j, b] = back * d + slope * near + rest

@@ -9,10 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from bnlab.datasets import Dataset
+from bnlab.layers.batchnorm import BatchNorm
 from bnlab.layers.constant_gain import ConstantGain
+from bnlab.layers.frozen_gain import FrozenGainBatchNorm
 from bnlab.layers.nlms import NlmsConv2d
 from bnlab.layers.rms_norm import RmsNorm
+from bnlab.layers.split_batchnorm import DetachedBatchNorm
 from bnlab.layers.threshold_norm import ThresholdNorm
+from bnlab.layers.weight_norm import WeightNormConv2d
 from bnlab.models.lenet import SIZE, LeNet
 from bnlab.training.compiled import jit, nlms, normalisation
 from bnlab.training.compiled.step import Descent, Head, Images, Layer, Network
@@ -23,6 +27,8 @@ KINDS = {
     ThresholdNorm: normalisation.THRESHOLD,
     RmsNorm: normalisation.RMS,
     ConstantGain: normalisation.GAIN,
+    DetachedBatchNorm: normalisation.DETACHED,
+    FrozenGainBatchNorm: normalisation.FROZEN,
 }
 POWERS = {"none": nlms.PLAIN, "l1": nlms.L1, "l1_squared": nlms.L1_SQUARED, "l2": nlms.L2}
 NORMS = ("before1", "norm1", "before2", "norm2")
@@ -47,11 +53,13 @@ def unsupported(model: nn.Module) -> str | None:
             return f"{name}: {type(module).__name__}"
         if isinstance(module, nn.BatchNorm2d) and (module.weight is None or not module.track_running_stats):
             return f"{name}: BatchNorm2d without parameters or running statistics"
+        if isinstance(module, BatchNorm) and module.weight is None:
+            return f"{name}: {type(module).__name__} without parameters"
         if isinstance(module, nn.BatchNorm2d) and module.momentum is None:
             return f"{name}: BatchNorm2d with a cumulative average"
     for name in ("conv1", "conv2"):
         layer = model.get_submodule(name)
-        if type(layer) not in (nn.Conv2d, NlmsConv2d):
+        if type(layer) not in (nn.Conv2d, NlmsConv2d, WeightNormConv2d):
             return f"{name}: {type(layer).__name__}"
         if tuple(getattr(layer, part) for part in GEOMETRY) != tuple(GEOMETRY.values()) or layer.bias is None:
             return f"{name}: its geometry is not that of LeNet"
@@ -96,6 +104,7 @@ class Arrays:
         self.seen = [self._seen(model.before1, given), self._seen(model.before2, self.pooled[0])]
         self.made = [np.zeros((6, 28, 28, lanes), np.float32), np.zeros((16, 10, 10, lanes), np.float32)]
         self.powers = [self._nlms(model.conv1, self.made[0]), self._nlms(model.conv2, self.made[1])]
+        self.kernels = [np.zeros(tuple(layer.weight.shape), np.float32) for layer in (model.conv1, model.conv2)]
         self.logits, self.zeros = np.zeros((model.fc.out_features, lanes), np.float32), np.zeros(6, np.float32)
         widths = dict(zip(NORMS, (channels, 6, 6, 16), strict=True))
         self.statistics = {name: np.zeros((5, width)) for name, width in widths.items()}
@@ -148,8 +157,10 @@ class Arrays:
         number = place + 1
         conv = self.model.get_submodule(f"conv{number}")
         norms = (self._norm(f"before{number}"), self._norm(f"norm{number}"))
-        return Layer(*self._pair(conv), *norms, self.powers[place], self.seen[place], self.made[place],
-                     self.pooled[place])  # fmt: skip
+        own, fixed = self._pair(conv), isinstance(conv, WeightNormConv2d)
+        lengths = _array(conv.gain) if fixed else np.zeros(0, np.float32)
+        return Layer(*own, *norms, self.powers[place], self.seen[place], self.made[place], self.pooled[place],
+                     self.kernels[place] if fixed else own[0], lengths)  # fmt: skip
 
     def _pair(self, module: nn.Module) -> tuple[np.ndarray, ...]:
         own = (module.weight, module.bias)

@@ -1,8 +1,9 @@
 """Normalisations of a channel in the compiled step: z = scale (x - centre) + shift, and what their backward pass adds.
 
 One form for all: none is scale 1 and centre 0, Batch Normalization centres by the mean, the threshold variants do so
-in some channels, the root mean square and constant gains do not centre. Statistics are kept in float64, and differences
-taken from the mean, so that a mean far above the deviation costs no digits.
+in some channels, the root mean square and constant gains do not centre. With detached statistics or a frozen backward
+gain the forward pass is Batch Normalization's, and the gradient of x only scaled. Statistics are kept in float64, and
+differences taken from the mean, so that a mean far above the deviation costs no digits.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 from bnlab.training.compiled.jit import compiled
 
-NONE, BATCH, THRESHOLD, RMS, GAIN = range(5)
+NONE, BATCH, THRESHOLD, RMS, GAIN, DETACHED, FROZEN = range(7)
 CENTRE, SCALE, SHIFT, MEAN, INVERSE = range(5)  # rows of `statistics`
 
 
@@ -47,7 +48,7 @@ def choose(norm, x, batch, training):
     for c in range(x.shape[0]):
         statistics[CENTRE, c], statistics[SCALE, c], statistics[SHIFT, c] = 0.0, 1.0, 0.0
         statistics[MEAN, c], statistics[INVERSE, c] = 0.0, 1.0
-        if norm.kind == BATCH or norm.kind == THRESHOLD or norm.kind == RMS:
+        if norm.kind != NONE and norm.kind != GAIN:
             if training:
                 mean, var = moments(x[c], batch)
                 _remember(norm, c, mean, var, x.shape[1] * x.shape[2] * batch)
@@ -107,6 +108,13 @@ def _remember(norm, c, mean, var, count):
         if np.isfinite(np.float32(square)):
             norm.running_power[c] = _blend(norm.running_power[c], square, norm.fresh)
         return
+    if norm.kind == DETACHED or norm.kind == FROZEN:
+        if np.isfinite(np.float32(mean)) and np.isfinite(np.float32(unbiased)):
+            norm.running_mean[c] = _blend(norm.running_mean[c], mean, norm.fresh)
+            norm.running_var[c] = _blend(norm.running_var[c], unbiased, norm.fresh)
+        if norm.kind == FROZEN and np.isnan(norm.gain[c]) and np.isfinite(np.float32(var)):
+            norm.gain[c] = 1 / np.sqrt(var + norm.eps)
+        return
     power, known = var if norm.variance else square, norm.running_power[c]
     first = np.isnan(known)
     norm.mask[c] = _selected(norm, np.float32(power) if first else known)
@@ -124,7 +132,7 @@ def _affine(norm, c, mean, var, training):
     if norm.kind == RMS:
         power = var + mean**2 if training else np.float64(norm.running_power[c])
         statistics[INVERSE, c] = 1 / np.sqrt(power + norm.eps)
-    elif norm.kind == BATCH or norm.mask[c]:
+    elif norm.kind != THRESHOLD or norm.mask[c]:
         statistics[INVERSE, c], statistics[CENTRE, c] = 1 / np.sqrt(var + norm.eps), mean
     else:
         return
@@ -151,10 +159,13 @@ def backward(norm, c, first, second, count):
     """Set the gradients of gamma and beta; give (slope, rest, total) of the gradient of x in channel c.
 
     With d the gradient of z, first = sum d and second = sum d (x - centre): the gradient of x is
-    scale d + slope (x - centre) + rest, and its sum is ``total``.
+    `backward_scale` d + slope (x - centre) + rest, and its sum is ``total``.
     """
     statistics = norm.statistics
     scale, inverse = statistics[SCALE, c], statistics[INVERSE, c]
+    if norm.kind == DETACHED or norm.kind == FROZEN:
+        norm.weight_grad[c], norm.bias_grad[c] = second * inverse, first
+        return 0.0, 0.0, backward_scale(norm, c) * first
     if without_statistics(norm, c):
         norm.weight_grad[c], norm.bias_grad[c] = 0, 0  # a channel that is not normalised; else a stand-in's
         return 0.0, 0.0, scale * first
@@ -167,8 +178,18 @@ def backward(norm, c, first, second, count):
 
 @compiled
 def without_statistics(norm, c):
-    """Whether a channel is only scaled, so that the gradient of x is scale d."""
-    return norm.kind == NONE or norm.kind == GAIN or (norm.kind == THRESHOLD and not norm.mask[c])
+    """Whether no gradient passes through statistics, so that the gradient of x is scale d."""
+    if norm.kind == THRESHOLD:
+        return not norm.mask[c]
+    return norm.kind != BATCH and norm.kind != RMS
+
+
+@compiled
+def backward_scale(norm, c):
+    """Scale of the gradient of x, float32: that of the forward pass, but for a frozen gain."""
+    if norm.kind == FROZEN:
+        return norm.weight[c] * (np.float32(1) if np.isnan(norm.gain[c]) else norm.gain[c])
+    return np.float32(norm.statistics[SCALE, c])
 
 
 @compiled
@@ -186,7 +207,7 @@ def apply(norm, x, z, batch):
 def apply_backward(norm, x, errors, batch):
     """Gradients of gamma and beta from those of z, ``errors``; that of x in the place of x, zero beyond the batch."""
     for c in range(x.shape[0]):
-        centre, scale, _ = constants(norm, c)
+        centre, scale = np.float32(norm.statistics[CENTRE, c]), backward_scale(norm, c)
         first, second = 0.0, 0.0
         for i in range(x.shape[1]):
             for j in range(x.shape[2]):

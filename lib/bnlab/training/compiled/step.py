@@ -8,6 +8,7 @@ import numpy as np
 
 from bnlab.training.compiled.activation import activate, activate_backward
 from bnlab.training.compiled.jit import compiled, entry, inlined
+from bnlab.training.compiled.lengths import fix_lengths, keep_tangential
 from bnlab.training.compiled.nlms import PLAIN, Nlms, add_noise, normalised_gradient
 from bnlab.training.compiled.normalisation import NONE, NormState, apply, apply_backward, choose
 from bnlab.training.compiled.products import connect, connect_backward, convolve, input_gradient, weight_gradient
@@ -28,6 +29,8 @@ class Layer(NamedTuple):
     x: np.ndarray  # (C, S, S, lanes): what the convolution sees
     y: np.ndarray  # (O, R, R, lanes): its output, then the errors there
     pooled: np.ndarray  # (O, R/2, R/2, lanes): what the next layer is given, then the errors there
+    kernel: np.ndarray  # (O, C, 5, 5): what convolves; the weight itself, or the weight at its fixed lengths
+    lengths: np.ndarray  # (O,) nan where not set yet; empty where the weight itself convolves
 
 
 class Images(NamedTuple):
@@ -144,7 +147,9 @@ def convolve_and_pool(layer, given, batch, training):
     if layer.before.kind != NONE:  # else the convolution's x is what the layer is given
         choose(layer.before, given, batch, training)
         apply(layer.before, given, layer.x, batch)
-    convolve(layer.x, layer.weight, layer.bias, layer.y)
+    if len(layer.lengths) > 0:
+        fix_lengths(layer.weight, layer.lengths, layer.kernel, training)
+    convolve(layer.x, layer.kernel, layer.bias, layer.y)
     choose(layer.after, layer.y, batch, training)
     activate(layer.after, layer.y, layer.pooled, batch)
 
@@ -171,12 +176,12 @@ def backward(network, batch, noises):
     one, two, head, zeros = network.one, network.two, network.head, network.zeros
     connect_backward(head.features, head.weight, head.logits, head.weight_grad, head.bias_grad, zeros)
     layer_backward(two, batch, noises[1])
-    input_gradient(two.y, two.weight, two.x, zeros)  # without a norm before it, two.x is one.pooled
+    input_gradient(two.y, two.kernel, two.x, zeros)  # without a norm before it, two.x is one.pooled
     if two.before.kind != NONE:
         apply_backward(two.before, one.pooled, two.x, batch)
     layer_backward(one, batch, noises[0])
     if one.before.kind != NONE:
-        input_gradient(one.y, one.weight, one.x, zeros)
+        input_gradient(one.y, one.kernel, one.x, zeros)
         apply_backward(one.before, network.images.given, one.x, batch)
 
 
@@ -192,6 +197,8 @@ def layer_backward(layer, batch, drawn):
         weight_gradient(layer.x, errors, layer.weight_grad, 0, layer.x.shape[0])
     else:
         normalised_gradient(layer.nlms, layer.x, errors, layer.weight_grad, batch)
+    if len(layer.lengths) > 0:
+        keep_tangential(layer.weight, layer.lengths, layer.weight_grad)
 
 
 @compiled

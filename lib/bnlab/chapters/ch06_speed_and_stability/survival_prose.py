@@ -1,0 +1,92 @@
+"""Words and numbers that the page says of the survival runs, computed: right whichever way it comes out."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from bnlab.chapters.ch06_speed_and_stability import survival, survival_verdicts
+from bnlab.chapters.ch06_speed_and_stability.survival_verdicts import OCTAVE, finding, likeness
+
+NORMALISED = ("weight_norm", "batch_frozen_gain", "batch_detached", "batch")
+SHRINKING = ("weight_norm", "batch_detached", "batch")
+
+
+def arms(table: pd.DataFrame) -> dict[str, str]:
+    """What is glued of the arms: octaves beyond the constant gain, the finding, what a survivor is worth.
+
+    ``beyond_<norm>``, ``conv1_<norm>`` and ``conv2_<norm>`` (where swept alone; a dash where they were not): median
+    octaves over the seeds of the largest rate, less the constant gain's, and as they are. ``finding``.
+    ``worth_<norm>``: median ratio of the test loss there to the twin's, and ``turn_<norm>``, median angle a step of the
+    filters of conv2. ``best_octave`` and ``best_worth``: where the loss of Batch Normalization is lowest, and
+    that ratio there.
+    """
+    steps = survival.lengths(table)[0]
+    found, value = survival.edges(table, steps), survival.worth(table, steps)
+    wide = found[found["swept"] == "both"].pivot(index="seed", columns="norm", values="octave")
+    bounds = found[found["swept"] == "both"].pivot(index="seed", columns="norm", values="beyond")
+    made = {"finding": finding(likeness(table, found))}
+    for norm in wide.columns:
+        at_least = "at least " if (bounds[norm] == "above").mean() > 1 / 2 else ""
+        made[f"beyond_{norm}"] = f"{at_least}{(wide[norm] - wide['gain_channel']).median():g}"
+        own = value[value["norm"] == norm]
+        made[f"worth_{norm}"] = f"{(own['loss'] / own['twin']).median():.2g}" if len(own) else "–"
+        made[f"turn_{norm}"] = f"{own['turn2'].median():.2g}" if len(own) else "–"
+        for place in ("conv1", "conv2"):
+            part = found[(found["swept"] == place) & (found["norm"] == norm)]
+            made[f"{place}_{norm}"] = f"{part['octave'].median():g}" if len(part) else "–"
+    best = best_losses(table).set_index("norm")
+    known = "batch" in best.index
+    made["best_octave"] = f"{math.log2(best.loc['batch', 'learning_rate']):g}" if known else "–"
+    made["best_worth"] = f"{best.loc['batch', 'loss'] / best.loc['batch', 'twin']:.2g}" if known else "–"
+    return made
+
+
+def best_losses(table: pd.DataFrame) -> pd.DataFrame:
+    """Where each arm's test loss is lowest (median of the seeds, none lost), beside the twins': one row an arm."""
+    told = survival.curves(table, survival.lengths(table)[0])
+    seeds = told["seed"].nunique()
+    whole = told.groupby(["norm", "learning_rate"], sort=False).filter(lambda runs: len(runs) == seeds)
+    medians = whole.groupby(["norm", "learning_rate"], sort=False)[["loss", "twin"]].median().reset_index()
+    return medians.loc[medians.groupby("norm", sort=False)["loss"].idxmin()].reset_index(drop=True)
+
+
+def predictions(table: pd.DataFrame, warmed: pd.DataFrame) -> dict[str, str]:
+    """Whether the three predictions on the page held, by the medians: "held" or "did not hold".
+
+    ``survives``: the four normalised arms reach the grid's end within an octave, at least three beyond the constant
+    gain. ``worth``: at their largest rates the loss of those whose gradient shrinks is no lower than the twins', and
+    that of the frozen gain is higher than each of theirs. ``warm_up``: no length gains more than two octaves, and none
+    comes within one of BN.
+    """
+    steps = survival.lengths(table)[0]
+    octaves = survival.edge_summary(survival.edges(table, steps)).set_index(["swept", "norm"])["octave"]["both"]
+    end = math.log2(table.loc[(table["steps"] == steps) & (table["swept"] == "both"), "learning_rate"].max())
+    survives = all(octaves[norm] >= max(end - OCTAVE, octaves["gain_channel"] + 3) for norm in NORMALISED)
+    value = survival.worth(table, steps)
+    ratio = (value["loss"] / value["twin"]).groupby(value["norm"]).median().reindex(NORMALISED)
+    worth = bool((ratio[list(SHRINKING)] >= 1).all() and (ratio["batch_frozen_gain"] > ratio[list(SHRINKING)]).all())
+    gains = warm_up(warmed)
+    return {name: "held" if held else "did not hold" for name, held in (
+        ("survives", survives), ("worth", worth),
+        ("warm_up", bool((gains["gain"] <= 2 * OCTAVE).all() and (gains["behind"] > OCTAVE).all())))}  # fmt: skip
+
+
+def warm_up(table: pd.DataFrame) -> pd.DataFrame:
+    """Median octaves that a warm-up of each length gains over none, and that it stays behind BN; one row a length."""
+    found = survival.warm_up_edges(table).pivot(index=["warm_up", "seed"], columns="network", values="octave")
+    own = found["Baseline, warmed up"]
+    told = pd.DataFrame({"gain": own - found["Baseline"], "behind": found["BN"] - own}).groupby("warm_up").median()
+    told = told.reset_index()
+    told.attrs["units"] = {"warm_up": "gradient steps", "gain": survival.OCTAVES, "behind": survival.OCTAVES}
+    return told
+
+
+def power_names(found: pd.DataFrame) -> pd.DataFrame:
+    """Summary of edges as the page shows it: names of places and arms, the median as a power of two."""
+    told = survival.edge_summary(found)
+    rates = [survival_verdicts.power(row) for _, row in told.iterrows()]
+    named = {"swept": told["swept"].map(survival.PLACES), "arm": told["norm"].map(survival.NAMES), "rate": rates}
+    spread = [f"{low:g} to {high:g}" for low, high in zip(told["low"], told["high"], strict=True)]
+    return pd.DataFrame({**named, "octaves, interval": spread, "relative": told["relative"].round(1)})
