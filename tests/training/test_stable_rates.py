@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from bnlab.models.resnet import ResNet
 from bnlab.randomness import generator
-from bnlab.training.stable_rates import Bracket, largest_surviving_rate, survives
+from bnlab.training.stable_rates import Bracket, descend, largest_surviving_rate, survives
 
 CURVATURE = 8.0  # the second derivative of (2 w)^2
 
@@ -123,3 +123,37 @@ def test_wrong_arguments_are_refused(change, said):
     arguments = {"batches": steps(1), "rate": 0.1, **change}
     with pytest.raises(ValueError, match=f"^{said}: "):
         survives(line(), arguments.pop("batches"), arguments.pop("rate"), **arguments)
+
+
+def test_warm_up_takes_small_steps_first():
+    # w -> (1 - 8 rate t / 3) w for t = 1, 2, 3, 3: the losses 4 w^2 say which rates were taken
+    found = descend(line(), steps(4), 3 / 16, warmup=2, loss=functional.mse_loss)
+    factors = [1 - 1.5 / 3, 1 - 1.5 * 2 / 3, 1 - 1.5, 1 - 1.5]
+    expected = [4.0]
+    for factor in factors:
+        expected.append(expected[-1] * factor**2)
+    assert found.losses == pytest.approx(expected)
+
+
+def test_a_network_whose_rectifiers_are_all_off_has_not_diverged_and_is_constant():
+    model = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 3))
+    batch = (torch.tensor([[1.0, 2.0], [2.0, 1.0], [3.0, 3.0]]), torch.arange(3))
+    nn.init.constant_(model[0].bias, -100.0)
+    dead = descend(model, [batch] * 3, 0.1)
+    nn.init.constant_(model[0].bias, 100.0)
+    alive = descend(model, [batch] * 3, 1e-6)
+    assert (dead.diverged, dead.constant) == (False, True)
+    assert (alive.diverged, alive.constant) == (False, False)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_losses_end_where_it_diverged(count):
+    found = descend(line(1), steps(count), 1e3, loss=functional.mse_loss)
+    assert found.diverged
+    assert not found.constant
+    assert len(found.losses) == 2
+
+
+def test_negative_warm_up_is_refused():
+    with pytest.raises(ValueError, match=r"^warmup: -1"):
+        descend(line(), steps(1), 0.1, warmup=-1)

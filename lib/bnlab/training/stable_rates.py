@@ -15,6 +15,82 @@ from bnlab import checks
 from bnlab.training.train import DIVERGED, check_rates
 
 GROWTH = 10.0  # times the initial loss: Xavier's ResNet-110 without BN starts at about 500, and has not diverged there
+SAME = 1e-6  # relative distance below which the outputs of two images are one
+
+
+@dataclass(frozen=True)
+class Descent:
+    """What some steps of SGD came to.
+
+    ``losses``: of each batch as it was reached and, if it was, of the last one after the last step. ``diverged``: the
+    last of them is not finite, or above max(1e3, 10 x the first). ``constant``: the network then gives all images of
+    the last batch the same outputs, as one does whose rectifiers are all off: it has not diverged, and learns no more.
+    """
+
+    losses: tuple[float, ...]
+    diverged: bool
+    constant: bool
+
+
+def descend(
+    model: nn.Module,
+    batches: Sequence[tuple[Tensor, Tensor]],
+    rate: float,
+    *,
+    warmup: int = 0,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    loss: Callable[[Tensor, Tensor], Tensor] = functional.cross_entropy,
+) -> Descent:
+    """Take one step of SGD on each batch, with a copy of the model in train mode, until it diverges.
+
+    Bjorck et al. 2018, Sec. 3, call a mini-batch loss above 1e3 diverged; networks without normalisation may begin
+    there, hence ten times the initial loss where that is more.
+
+    Args:
+        model: images to outputs; it is not touched.
+        batches: (images, labels) of each step, kept, so that every rate meets the same ones.
+        rate: of all parameters.
+        warmup: the first so many steps have rates t / (warmup + 1) times the rate, t = 1, 2, ...
+        momentum: heavy-ball momentum, PyTorch's form.
+        weight_decay: L2 coefficient, PyTorch's form.
+        loss: mean loss of (outputs, labels).
+
+    Raises:
+        ValueError: a rate that is not positive, a momentum, weight decay or warm-up that is negative, or no batch.
+    """
+    check_rates(rate, None, momentum, weight_decay)
+    checks.whole("warmup", warmup, 0)
+    if not len(batches):
+        raise ValueError("batches: there is none; give (images, labels) for one step at least")
+    trained = copy.deepcopy(model).train()
+    optimiser = torch.optim.SGD(trained.parameters(), lr=rate, momentum=momentum, weight_decay=weight_decay)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1 / (warmup + 1), total_iters=warmup)
+    losses: list[float] = []
+    for images, labels in batches:
+        value = loss(trained(images), labels)
+        losses.append(value.item())
+        if is_diverged(losses[-1], losses[0]):
+            return Descent(tuple(losses), diverged=True, constant=False)
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+        schedule.step()
+    with torch.no_grad():
+        outputs = trained(images)
+        losses.append(loss(outputs, labels).item())
+    alike = bool((outputs - outputs[0]).abs().max() <= SAME * outputs.abs().max())
+    diverged = is_diverged(losses[-1], losses[0])
+    return Descent(tuple(losses), diverged, alike and not diverged)
+
+
+def is_diverged(loss: float, first: float) -> bool:
+    """Whether a loss is not finite, or above max(1e3, 10 x the first loss of its run).
+
+    >>> is_diverged(4000, 450), is_diverged(4000, 2.3), is_diverged(math.nan, 2.3)
+    (False, True, True)
+    """
+    return not math.isfinite(loss) or loss > max(DIVERGED, GROWTH * first)
 
 
 def survives(
@@ -26,40 +102,8 @@ def survives(
     weight_decay: float = 0.0,
     loss: Callable[[Tensor, Tensor], Tensor] = functional.cross_entropy,
 ) -> bool:
-    """Whether SGD at a rate takes one step on each batch without diverging; the model itself is not touched.
-
-    Diverged is a loss that is not finite or is above max(1e3, 10 x the initial loss), as a batch is reached or, of the
-    last batch, after the last step. Bjorck et al. 2018, Sec. 3, say 1e3 alone, where networks without normalisation may
-    begin. A network whose initial loss is not finite survives no rate.
-
-    Args:
-        model: images to outputs; a copy in train mode is trained.
-        batches: (images, labels) of each step, kept, so that every rate meets the same ones.
-        rate: of all parameters.
-        momentum: heavy-ball momentum, PyTorch's form.
-        weight_decay: L2 coefficient, PyTorch's form.
-        loss: mean loss of (outputs, labels).
-
-    Raises:
-        ValueError: a rate that is not positive, a momentum or weight decay that is negative, or no batch.
-    """
-    check_rates(rate, None, momentum, weight_decay)
-    if not len(batches):
-        raise ValueError("batches: there is none; give (images, labels) for one step at least")
-    trained = copy.deepcopy(model).train()
-    optimiser = torch.optim.SGD(trained.parameters(), lr=rate, momentum=momentum, weight_decay=weight_decay)
-    limit = math.inf
-    for images, labels in batches:
-        value = loss(trained(images), labels)
-        if not value.item() <= limit or not math.isfinite(value.item()):
-            return False
-        limit = max(DIVERGED, GROWTH * value.item()) if math.isinf(limit) else limit
-        optimiser.zero_grad()
-        value.backward()
-        optimiser.step()
-    with torch.no_grad():
-        last = loss(trained(images), labels).item()
-    return math.isfinite(last) and last <= limit
+    """Whether SGD at a rate takes one step on each batch without diverging; arguments and errors as of `descend`."""
+    return not descend(model, batches, rate, momentum=momentum, weight_decay=weight_decay, loss=loss).diverged
 
 
 @dataclass(frozen=True)

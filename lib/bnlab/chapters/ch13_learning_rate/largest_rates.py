@@ -1,0 +1,61 @@
+"""The largest learning rate that a residual network survives, by depth, normalisation and warm-up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import pandas as pd
+
+from bnlab.chapters.ch13_learning_rate.networks import first_batches, resnet
+from bnlab.datasets import Dataset
+from bnlab.tables import table
+from bnlab.training.stable_rates import Descent, descend, largest_surviving_rate
+
+LOWEST, HIGHEST = 2.0**-20, 2.0**8  # between which the border is looked for
+UNITS = {"survived": "learning rate", "lost": "learning rate", "how": "name", "initial_loss": "nats"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all networks share: data, first steps at the full rate, and how they are taken."""
+
+    dataset: Dataset
+    steps: int
+    batch_size: int
+    width: int
+    pooled: int
+    factor: float
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+
+
+def bracket(point: dict, setting: Setting) -> pd.DataFrame:
+    """Bracket the largest rate that one network survives: a point of ``depth``, ``norm``, ``warmup`` and ``seed``.
+
+    The warm-up's steps come ahead of ``setting.steps``. A rate is lost where the network has diverged, or in the end
+    gives all images the same answer; ``how`` says which of the two it was just above the border.
+    """
+    model = resnet(
+        point["depth"], point["norm"], setting.dataset, point["seed"], width=setting.width, pooled=setting.pooled
+    )
+    count = setting.steps + point["warmup"]
+    walk = partial(
+        descend,
+        model,
+        first_batches(setting.dataset, count, setting.batch_size, point["seed"]),
+        warmup=point["warmup"],
+        momentum=setting.momentum,
+        weight_decay=setting.weight_decay,
+    )
+    seen: dict[float, Descent] = {}
+
+    def lives(rate: float) -> bool:
+        seen[rate] = walk(rate)
+        return not (seen[rate].diverged or seen[rate].constant)
+
+    found = largest_surviving_rate(lives, LOWEST, HIGHEST, setting.factor)
+    above = seen.get(found.lost)
+    how = "" if above is None else "diverged" if above.diverged else "constant"
+    first = next(iter(seen.values())).losses[0]
+    return table([(found.survived, found.lost, how, first)], UNITS)
