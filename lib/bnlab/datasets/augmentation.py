@@ -13,8 +13,7 @@ def crop_and_flip(images: Tensor, generator: torch.Generator, pad: int = 4) -> T
     """Crop each of some images (B, C, H, W), padded with zeros, at random to H x W, and flip it or not.
 
     All on their device; offsets and flips are drawn by the CPU ``generator``, so that a GPU run sees the same images.
-    Images are normalised,
-    so that zero is their mean.
+    Images are normalised, so that zero is their mean.
 
     Raises:
         ValueError: images of another shape, or a padding that is no whole number of at least 0.

@@ -6,10 +6,15 @@ for images drawn with replacement, C = mean ||g_i - g||^2, and (N - B)/(N - 1) t
 
 from __future__ import annotations
 
+import itertools
+import math
+
 import torch
 from torch import Tensor
 
 from bnlab import checks
+
+MOST = 10**5  # batches that are enumerated
 
 
 def noise_constant(gradients: Tensor) -> float:
@@ -40,9 +45,29 @@ def step_noise(constant: float, rate: float, batch_size: int, images: int | None
     noise = rate**2 * constant / checks.whole("batch_size", batch_size)
     if images is None:
         return noise
-    if batch_size > checks.whole("images", images, 2):
-        raise ValueError(f"batch_size: {batch_size} different images of {images}")
+    _fitting(batch_size, checks.whole("images", images, 2), replacement=False)
     return noise * (images - batch_size) / (images - 1)
+
+
+def all_errors(gradients: Tensor, batch_size: int, replacement: bool) -> Tensor:
+    """Errors g_B - g of all mini-batches, each as likely as any other, (batches, P), float64.
+
+    With replacement these are the N^B sequences, without it the sets of B different images.
+
+    >>> all_errors(torch.tensor([[0.0], [2.0]]), 2, replacement=True).flatten().tolist()
+    [-1.0, 0.0, 0.0, 1.0]
+
+    Raises:
+        ValueError: no (N, P) of finite numbers, more than 10^5 batches, or a batch below 1, or above N without
+            replacement.
+    """
+    centred = _centred(gradients)
+    count, size = len(centred), _fitting(batch_size, len(centred), replacement)
+    batches = count**size if replacement else math.comb(count, size)
+    if batches > MOST:
+        raise ValueError(f"batch_size: {size} of {count} images makes {batches} batches, more than {MOST}")
+    ways = itertools.product(range(count), repeat=size) if replacement else itertools.combinations(range(count), size)
+    return centred[torch.tensor(list(ways), device=centred.device)].mean(1)  # (batches, B, P) -> (batches, P)
 
 
 def drawn_errors(
@@ -54,9 +79,7 @@ def drawn_errors(
         ValueError: no (N, P) of finite numbers, fewer than one draw, a batch below 1, or above N without replacement.
     """
     centred = _centred(gradients)
-    count, size = len(centred), checks.whole("batch_size", batch_size)
-    if size > count and not replacement:
-        raise ValueError(f"batch_size: {size} different images of {count}")
+    count, size = len(centred), _fitting(batch_size, len(centred), replacement)
     gram = centred @ centred.T  # (N, N): the error of a batch is a mean of rows, so its square needs no more
     shares = torch.zeros(checks.whole("draws", draws), count, dtype=torch.float64)  # of each image in each batch
     for row in shares:
@@ -64,6 +87,12 @@ def drawn_errors(
         order = torch.randperm(count, generator=generator)[:size] if order is None else order
         row.index_add_(0, order, torch.full((size,), 1 / size, dtype=torch.float64))
     return ((shares @ gram.cpu()) * shares).sum(1)
+
+
+def _fitting(batch_size: int, images: int, replacement: bool) -> int:
+    if checks.whole("batch_size", batch_size) > images and not replacement:
+        raise ValueError(f"batch_size: {batch_size} different images of {images}")
+    return batch_size
 
 
 def _centred(gradients: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,9 +15,11 @@ from bnlab.measures.curvature import hessian_ends
 from bnlab.measures.surface import LossSurface
 from bnlab.randomness import generator
 from bnlab.tables import table
+from bnlab.training.train import DIVERGED
 
 UNITS = {"step": "gradient steps", "loss": "squared error", "batch": "eigenvalue", "largest": "eigenvalue"}
 TOLERANCE, PRODUCTS = 0.02, 60
+WARMUP = 200  # steps up to the rate: the first weights' curvature may lie beyond 2 / rate
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ def run(point: dict, setting: Setting) -> pd.DataFrame:
         setting.inputs.shape[1], setting.targets.shape[1], point["seed"], width=setting.width, activation="tanh"
     )
     optimiser = torch.optim.SGD(model.parameters(), lr=point["rate"])
+    schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1 / WARMUP, total_iters=WARMUP)
     order, probe = generator(point["seed"], "order of mini-batches"), generator(point["seed"], "probe")
     rows, every = [], setting.steps // setting.looks
     for step in range(1, setting.steps + 1):
@@ -45,6 +49,7 @@ def run(point: dict, setting: Setting) -> pd.DataFrame:
         optimiser.zero_grad()
         squared_error(model(inputs), targets).backward()
         optimiser.step()
+        schedule.step()
         if step % every == 0:
             rows.append((step, *_look(model, setting, probe)))
     return table(rows, UNITS)
@@ -62,7 +67,12 @@ def _batch(setting: Setting, rng: torch.Generator) -> tuple[Tensor, Tensor]:
 
 
 def _look(model, setting: Setting, rng: torch.Generator) -> tuple[float, float, float]:
+    """Loss, batch sharpness and largest eigenvalue; infinite where the network has diverged."""
+    with torch.no_grad():
+        loss = float(squared_error(model(setting.inputs), setting.targets))
+    if not loss < DIVERGED:
+        return (math.inf,) * 3
     surface = LossSurface(model, setting.inputs, setting.targets, squared_error)
     ends = hessian_ends(surface, tolerance=TOLERANCE, most=PRODUCTS, generator=generator(0, "Lanczos"))
     some = [_batch(setting, rng) for _ in range(setting.batches)]
-    return surface.value(), batch_sharpness(model, some, squared_error), float(ends.largest[0])
+    return loss, batch_sharpness(model, some, squared_error), float(ends.largest[0])
