@@ -12,7 +12,7 @@ from bnlab.datasets import Dataset
 from bnlab.tables import table
 from bnlab.training.stable_rates import Descent, descend, largest_surviving_rate
 
-LOWEST, HIGHEST = 2.0**-20, 2.0**8  # between which the border is looked for
+LOWEST, HIGHEST = 2.0**-18, 2.0**6  # between which the border is looked for
 UNITS = {"survived": "learning rate", "lost": "learning rate", "how": "name", "initial_loss": "nats"}
 
 

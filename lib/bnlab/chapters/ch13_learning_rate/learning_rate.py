@@ -27,10 +27,10 @@ RATE_SEEDS = 8
 
 def parts(
     dataset: Dataset,
-    depths: Sequence[int] = (8, 20, 38),
-    rate_width: int = 8,
-    rate_pooled: int = 8,
-    first_steps: int = 20,
+    depths: Sequence[int] = (8, 20, 56),
+    rate_width: int = 4,
+    rate_pooled: int = 2,
+    first_steps: int = 10,
     rate_batch: int = 16,
     rate_factor: float = 2.0,
     warmups: Sequence[int] = (40,),
@@ -38,11 +38,11 @@ def parts(
     depth: int = 8,
     width: int = 8,
     pooled: int = 4,
-    train_images: int = 300,
+    train_images: int = 256,
     test_images: int = 359,
     batch_size: int = 32,
     rates: Sequence[float] = (0.003, 0.01, 0.03, 0.1, 0.3),
-    epochs: Sequence[int] = (24, 20, 16, 12, 8),
+    epochs: Sequence[int] = (16, 14, 12, 10, 8),
     three: Sequence[float] = (0.003, 0.03, 0.3),
     evaluations: int = 8,
     augment: bool = False,
@@ -56,7 +56,7 @@ def parts(
     plateau_images: int = 100,
     plateau_rates: Sequence[float] = (0.1, 0.15),
     plateau_batch: int = 8,
-    plateau_steps: int = 4000,
+    plateau_steps: int = 2000,
     seeds: int = 5,
     seed: int = 0,
     folder: Path | None = None,
@@ -114,7 +114,7 @@ def parts(
     to_level = sharpness.Setting(*to_level, len(dataset.classes), 32, level, sharp_epochs)
     along = _vectors(dataset, plateau_images, seed)
     targets = functional.one_hot(along[1], len(dataset.classes)).to(along[0])
-    along = plateau.Setting(along[0], targets, 32, plateau_batch, plateau_steps, looks=8, batches=50)
+    along = plateau.Setting(along[0], targets, 32, plateau_batch, plateau_steps, looks=8, batches=25)
     in_turn = partial(three_rates.run_in_turn, setting=training) if dataset.train_images.is_cuda else None
     cells = grid(ratio=list(ratios), batch_size=list(batch_sizes), repeat=list(range(repeats)))
     makers = {

@@ -118,8 +118,8 @@ def fitted(runs: pd.DataFrame, three: Sequence[float], depth: int, **where: str)
         statistic=quartiles(gap[small] - gap[large]).median,
         seeds=len(gap),
         measured=f"ResNet-{depth} with BN: training accuracy {quartiles(train[small]).median:.3f} at the rate "
-        f"{small:g} (median; {FITTED} reached in {int(fits.sum())} of {len(fits)} seeds); train-test gap {gaps}, falling "
-        f"in {int(falls.sum())} of {len(falls)}.",
+        f"{small:g} (median; {FITTED} reached in {int(fits.sum())} of {len(fits)} seeds); train-test gap {gaps}, "
+        f"falling in {int(falls.sum())} of {len(falls)}.",
         **where,
     )
 
