@@ -44,11 +44,11 @@ def largest_rates(none=0.001, batch=0.4, seeds=8, depths=(8, 110)):
 def warm_up(short=1.0, seeds=5, depths=(8, 20)):
     """Without BN four octaves below BN at first, and so many after the longest warm-up."""
     rows = []
-    for point in warm_up_points(depths, [50, 200], list(range(seeds))):
+    for point in warm_up_points(depths, [50, 200], 10, list(range(seeds))):
         below = {0: 4.0, 50: 3.0, 200: short}[point["warmup"]] if point["norm"] == "none" else 0.0
         rate = 2.0**-below
-        rows.append((*point.values(), rate, 2 * rate, "constant", 2.3))
-    return pd.DataFrame(rows, columns=["depth", "norm", "warmup", "seed", "survived", "lost", "how", "initial_loss"])
+        rows.append(point | {"survived": rate, "lost": 2 * rate, "how": "constant", "initial_loss": 2.3})
+    return pd.DataFrame(rows)
 
 
 TEST = {0.001: 0.6, 0.003: 0.65, 0.01: 0.7, 0.1: 0.8}

@@ -18,10 +18,9 @@ UNITS = {"survived": "learning rate", "lost": "learning rate", "how": "name", "i
 
 @dataclass(frozen=True)
 class Setting:
-    """What all networks share: data, first steps at the full rate, and how they are taken."""
+    """What all networks share: data, and how steps are taken."""
 
     dataset: Dataset
-    steps: int
     batch_size: int
     width: int
     pooled: int
@@ -31,19 +30,19 @@ class Setting:
 
 
 def bracket(point: dict, setting: Setting) -> pd.DataFrame:
-    """Bracket the largest rate that one network survives: a point of ``depth``, ``norm``, ``warmup`` and ``seed``.
+    """Bracket the largest rate that one network survives for some steps, of which the first may be a warm-up.
 
-    The warm-up's steps come ahead of ``setting.steps``. A rate is lost where the network has diverged, or in the end
-    gives all images the same answer; ``how`` says which of the two it was just above the border.
+    A point of ``depth``, ``norm``, ``steps`` (all of them), ``warmup`` (how many of these) and ``seed``. A rate is lost
+    where the network has diverged, or in the end gives all images the same answer; ``how`` says which of the two it was
+    just above the border.
     """
     model = resnet(
         point["depth"], point["norm"], setting.dataset, point["seed"], width=setting.width, pooled=setting.pooled
     )
-    count = setting.steps + point["warmup"]
     walk = partial(
         descend,
         model,
-        first_batches(setting.dataset, count, setting.batch_size, point["seed"]),
+        first_batches(setting.dataset, point["steps"], setting.batch_size, point["seed"]),
         warmup=point["warmup"],
         momentum=setting.momentum,
         weight_decay=setting.weight_decay,

@@ -16,6 +16,7 @@ from bnlab import checks
 from bnlab.chapters.ch13_learning_rate import largest_rates, plateau, sharpness, three_rates
 from bnlab.datasets import Dataset
 from bnlab.models.resnet import NORMALISATIONS
+from bnlab.records.arithmetic import Arithmetic
 from bnlab.sweeps.failures import refuse_failures
 from bnlab.sweeps.limits import distinct, enough_images, rates_of_a_sweep
 from bnlab.sweeps.sweep import grid, seeds_from, sweep
@@ -33,7 +34,7 @@ def parts(
     first_steps: int = 10,
     rate_batch: int = 16,
     rate_factor: float = 2.0,
-    warmups: Sequence[int] = (40,),
+    warmups: Sequence[int] = (20,),
     warmup_depths: Sequence[int] = (8, 20),
     depth: int = 8,
     width: int = 8,
@@ -48,8 +49,8 @@ def parts(
     augment: bool = False,
     bfloat16: bool = False,
     sharp_images: int = 500,
-    ratios: Sequence[float] = (0.0005, 0.001, 0.002, 0.004, 0.008),
-    batch_sizes: Sequence[int] = (4, 16, 64, 256),
+    ratios: Sequence[float] = (0.0005, 0.0008, 0.00125, 0.002, 0.003, 0.005),
+    batch_sizes: Sequence[int] = (8, 24, 80, 256),
     repeats: int = 1,
     level: float = 0.05,
     sharp_epochs: int = 600,
@@ -68,10 +69,10 @@ def parts(
         depths: of the ResNets whose largest rate is looked for, 6n + 2; eight seeds each.
         rate_width: channels of their first stage.
         rate_pooled: pixels a side that are averaged to one for them.
-        first_steps: of SGD, at the full rate, that a rate must survive.
+        first_steps: of SGD that a rate must survive; after a warm-up so many at the full rate.
         rate_batch: images in each.
         rate_factor: to which the border is known.
-        warmups: lengths (steps) of the linear warm-up of networks without BN, ahead of these steps.
+        warmups: lengths (steps) of the linear warm-up of networks without BN; all take as many steps in all.
         warmup_depths: of these ResNets.
         depth: of the ResNet of the experiment of Figure 1.
         width: channels of its first stage.
@@ -105,7 +106,7 @@ def parts(
     given = dict(locals())
     _refuse(given)
     seeds_here = seeds_from(seed, seeds)
-    survival = largest_rates.Setting(dataset, first_steps, rate_batch, rate_width, rate_pooled, rate_factor)
+    survival = largest_rates.Setting(dataset, rate_batch, rate_width, rate_pooled, rate_factor)
     few = dataset.subset(train=train_images or None, test=test_images or None, seed=seed)
     training = three_rates.Setting(
         few, depth, width, pooled, batch_size, evaluations, augment, bfloat16, None if folder is None else str(folder)
@@ -115,18 +116,26 @@ def parts(
     along = _vectors(dataset, plateau_images, seed)
     targets = functional.one_hot(along[1], len(dataset.classes)).to(along[0])
     along = plateau.Setting(along[0], targets, 32, plateau_batch, plateau_steps, looks=8, batches=25)
-    in_turn = partial(three_rates.run_in_turn, setting=training) if dataset.train_images.is_cuda else None
+    device = dataset.train_images.device.type
     cells = grid(ratio=list(ratios), batch_size=list(batch_sizes), repeat=list(range(repeats)))
     makers = {
         "largest_rates": (
-            grid(depth=list(depths), norm=["none", "batch"], warmup=[0], seed=seeds_from(seed, RATE_SEEDS)),
+            grid(
+                depth=list(depths),
+                norm=["none", "batch"],
+                steps=[first_steps],
+                warmup=[0],
+                seed=seeds_from(seed, RATE_SEEDS),
+            ),
             partial(largest_rates.bracket, setting=survival),
+            device,
         ),
         "warm_up": (
-            warm_up_points(warmup_depths, warmups, seeds_here),
+            warm_up_points(warmup_depths, warmups, first_steps, seeds_here),
             partial(largest_rates.bracket, setting=survival),
+            device,
         ),
-        "runs": (run_points(rates, epochs, three, seeds_here), partial(three_rates.run, setting=training), in_turn),
+        "runs": (run_points(rates, epochs, three, seeds_here), partial(three_rates.run, setting=training), device),
         "sharpness": (
             [cell | {"seed": seed + number} for number, cell in enumerate(cells)],
             partial(sharpness.run, setting=to_level),
@@ -143,10 +152,18 @@ def run_points(rates: Sequence[float], epochs: Sequence[int], three: Sequence[fl
     return [{"norm": norm, "rate": rate, "epochs": length[rate], "seed": seed} for seed in seeds for norm, rate in arms]
 
 
-def warm_up_points(depths: Sequence[int], warmups: Sequence[int], seeds: Sequence[int]) -> list:
-    """Networks without BN with each warm-up and with none, and networks with BN, which have none."""
-    plain = grid(depth=list(depths), norm=["none"], warmup=[0, *warmups], seed=list(seeds))
-    return plain + grid(depth=list(depths), norm=["batch"], warmup=[0], seed=list(seeds))
+def warm_up_points(depths: Sequence[int], warmups: Sequence[int], steps: int, seeds: Sequence[int]) -> list:
+    """Networks without BN with each warm-up and with none, and with BN and none; all take equally many steps.
+
+    These are so many more than the longest warm-up.
+    """
+    shared = {"steps": [max(warmups) + steps], "seed": list(seeds), "depth": list(depths)}
+    return grid(norm=["none"], warmup=[0, *warmups], **shared) + grid(norm=["batch"], warmup=[0], **shared)
+
+
+def in_turn(run: Callable[[dict], pd.DataFrame], points: Sequence[dict]) -> list[pd.DataFrame]:
+    """Tables of runs that one GPU makes one after another; a finished training is taken from its checkpoint."""
+    return [run(point) for point in points]
 
 
 def _vectors(dataset: Dataset, images: int, seed: int) -> tuple[Tensor, ...]:
@@ -185,11 +202,14 @@ def _table(
     folder: Path | None,
     points: list,
     run: Callable,
-    in_turn: Callable | None = None,
+    device: str = "cpu",
     executor: Executor | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Run the points; a table of complete runs, without the column that says so."""
-    made = sweep(points, run, folder=folder, executor=executor, batched=in_turn, progress=progress)
+    """Run the points, on a GPU one after another; a table of complete runs, without the column that says so."""
+    how = {"executor": executor}
+    if device != "cpu":
+        how = {"batched": partial(in_turn, run), "arithmetic": Arithmetic.now(device, "batched")}
+    made = sweep(points, run, folder=folder, progress=progress, **how)
     refuse_failures(made)
     return made.drop(columns="status")

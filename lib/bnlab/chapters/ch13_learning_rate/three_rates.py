@@ -71,8 +71,3 @@ def run(point: dict, setting: Setting) -> pd.DataFrame:
     history = made.history.assign(progress=made.history["epoch"] / point["epochs"], diverged=made.diverged)
     history.attrs["units"] = UNITS
     return history[list(UNITS)]
-
-
-def run_in_turn(points: list[dict], setting: Setting) -> list[pd.DataFrame]:
-    """The runs of `run` one after another here, as a single GPU makes them."""
-    return [run(point, setting) for point in points]

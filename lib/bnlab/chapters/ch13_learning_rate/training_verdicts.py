@@ -128,7 +128,7 @@ def _verdict(runs: pd.DataFrame, depth: int, three: Sequence[float], holds: pd.S
     return trend(holds) if at_documents_scale(runs, depth, three) else "not run at full scale"
 
 
-def best(runs: pd.DataFrame, **where: str) -> Verdict:
+def best(runs: pd.DataFrame, depth: int, **where: str) -> Verdict:
     """Judge B-Best by networks with BN over the grid of rates."""
     test = by_rate(runs, "batch", "test_accuracy")
     if len(test.columns) < 3:
@@ -143,13 +143,13 @@ def best(runs: pd.DataFrame, **where: str) -> Verdict:
         trend(holds),
         statistic=float(np.median(rates[top])),
         seeds=len(test),
-        measured=f"Test accuracy with BN (medians): {told}. It rises up to the best rate in {sum(rises)} of "
-        f"{len(test)} seeds; the best is {min(rates[top]):g} to {max(rates[top]):g}.",
+        measured=f"ResNet-{depth}, test accuracy with BN (medians): {told}. It rises up to the best rate in "
+        f"{sum(rises)} of {len(test)} seeds; the best is {min(rates[top]):g} to {max(rates[top]):g}.",
         **where,
     )
 
 
-def variants(runs: pd.DataFrame, three: Sequence[float], **where: str) -> Verdict:
+def variants(runs: pd.DataFrame, three: Sequence[float], depth: int, **where: str) -> Verdict:
     """Judge B-Tab4 by layer, group and instance normalisation at the three rates."""
     small, middle, large = three
     agree, told = {}, []
@@ -162,11 +162,12 @@ def variants(runs: pd.DataFrame, three: Sequence[float], **where: str) -> Verdic
         accuracies = " / ".join(f"{quartiles(test[rate]).median:.3f}" for rate in three)
         told.append(f"{norm} {accuracies} ({int(holds.sum())} of {len(test)} seeds)")
     verdict, settings = across(agree)
+    listed = ", ".join(f"{rate:g}" for rate in three)
     return judge(
         "B-Tab4",
         verdict,
         seeds=len(test),
         settings=settings,
-        measured=f"Test accuracy at {', '.join(f'{rate:g}' for rate in three)} (medians): {'; '.join(told)}.",
+        measured=f"ResNet-{depth}, test accuracy at {listed} (medians): {'; '.join(told)}.",
         **where,
     )
