@@ -24,6 +24,7 @@ from bnlab.sweeps.sweep import grid, seeds_from, sweep
 VECTOR_POOLED = 4  # pixels a side that are averaged to one for the fully connected networks
 VARIANTS = tuple(norm for norm in NORMALISATIONS if norm != "batch")
 RATE_SEEDS = 8
+RATE_IMAGES = 2048  # that first steps are taken on, at most: a sweep hands them to every run
 
 
 def parts(
@@ -45,7 +46,7 @@ def parts(
     rates: Sequence[float] = (0.003, 0.01, 0.03, 0.1, 0.3),
     epochs: Sequence[int] = (16, 14, 12, 10, 8),
     three: Sequence[float] = (0.003, 0.03, 0.3),
-    evaluations: int = 8,
+    evaluations: int = 6,
     augment: bool = False,
     bfloat16: bool = False,
     sharp_images: int = 500,
@@ -106,7 +107,8 @@ def parts(
     given = dict(locals())
     _refuse(given)
     seeds_here = seeds_from(seed, seeds)
-    survival = largest_rates.Setting(dataset, rate_batch, rate_width, rate_pooled, rate_factor)
+    fewer = dataset.subset(train=min(len(dataset.train_labels), max(RATE_IMAGES, rate_batch)), test=1, seed=seed)
+    survival = largest_rates.Setting(fewer, rate_batch, rate_width, rate_pooled, rate_factor)
     few = dataset.subset(train=train_images or None, test=test_images or None, seed=seed)
     training = three_rates.Setting(
         few, depth, width, pooled, batch_size, evaluations, augment, bfloat16, None if folder is None else str(folder)
