@@ -70,6 +70,7 @@ def warm_up(table: pd.DataFrame):
         axes.axhline(batch["rate"].median(), color=LOOKS["batch"]["color"], lw=1.4)
         axes.set_xticks(range(len(lengths)), [f"{length:g}" for length in lengths])
         axes.set(title=f"{depth} layers", xlabel="steps of warm-up", yscale="log")
+        plain_ticks(axes.yaxis)
     panels[0][0].set_ylabel("largest rate survived")
     legend_below(figure, 2)
     return figure
@@ -130,9 +131,11 @@ def sharpness(table: pd.DataFrame):
     sizes, ratios = found.sort_values("ratio"), found.sort_values("largest")
     lines_with_quartiles(left, sizes, "ratio", "largest", "batch_size", spread="points", label="$B$ = {}".format)
     left.set(xlabel="$\\alpha/B$", ylabel="$\\lambda_{\\max}$", xscale="log", yscale="log")
-    lines(right, ratios, "largest", "test_error", "ratio", label="$\\alpha/B$ = {:g}".format, linewidth=1)
+    lines(right, ratios, "largest", "test_error", "ratio", label="$\\alpha/B$ = {:g}".format, linestyle="none")
     right.set(xlabel="$\\lambda_{\\max}$", ylabel="test error", xscale="log")
+    plain_ticks(left.yaxis)
     for axes in (left, right):
+        plain_ticks(axes.xaxis)
         legend_below(axes, 2, fontsize="small")
     return figure
 
