@@ -23,7 +23,7 @@ def batch_sharpness(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], 
     >>> from torch.nn import functional
     >>> import torch
     >>> line = nn.Linear(1, 1, bias=False)  # of (w x)^2 the second derivative is 2 x^2
-    >>> batch_sharpness(line, [(torch.full((1, 1), 3.0), torch.zeros(1, 1))], functional.mse_loss)
+    >>> round(batch_sharpness(line, [(torch.full((1, 1), 3.0), torch.zeros(1, 1))], functional.mse_loss), 4)
     18.0
 
     Raises:
