@@ -152,7 +152,7 @@ def plateau(table: pd.DataFrame):
         looks = line_styles(list(words))
         lines_with_quartiles(axes, rows, "step", "value", "what", spread="points", looks=looks, label=words.get)
         axes.axhline(1, color=GREY, lw=1, ls="--")
-        axes.set(title=f"rate {rate:g}", xlabel="gradient steps", ylim=(0, None))
-    panels[0][0].set_ylabel("curvature / $(2/\\eta)$")
+        axes.set(title=f"rate {rate:g}", xlabel="gradient steps")
+    panels[0][0].set(ylabel="curvature / $(2/\\eta)$", ylim=(0, None))  # shared, so once all are drawn
     legend_below(figure, 2)
     return figure
