@@ -51,6 +51,7 @@ from bnlab.theory import (
     patch_products,
     patches,
     random_matrices,
+    sgd_noise,
     spectra,
     stability,
 )
@@ -329,6 +330,18 @@ CALLS = {
     ),
     "theory.random_matrices.fuss_catalan_support": Call(random_matrices.fuss_catalan_support, {"M": 2, "scale": 1.5}),
     "theory.random_matrices.fuss_catalan_moment": Call(random_matrices.fuss_catalan_moment, {"k": 3, "M": 2}),
+    "theory.sgd_noise.noise_constant": Call(sgd_noise.noise_constant, {"gradients": INPUTS}),
+    "theory.sgd_noise.step_noise": Call(
+        sgd_noise.step_noise, {"constant": 2.0, "rate": 0.5, "batch_size": 3, "images": 6}
+    ),
+    "theory.sgd_noise.all_errors": Call(
+        lambda gradients, batch_size: sgd_noise.all_errors(gradients, batch_size, replacement=True),
+        {"gradients": INPUTS, "batch_size": 2},
+    ),
+    "theory.sgd_noise.drawn_errors": Call(
+        lambda gradients, batch_size, draws: sgd_noise.drawn_errors(gradients, batch_size, draws, False, seeded()),
+        {"gradients": INPUTS, "batch_size": 2, "draws": 3},
+    ),
     "theory.spectra.autocorrelation": Call(spectra.autocorrelation, {"x": MAPS, **PIXELS}),
     "theory.spectra.cross_correlation": Call(
         spectra.cross_correlation, {"x": MAPS, "d": numbers(5, 2, 3, 4), **PIXELS}

@@ -40,6 +40,7 @@ NO_NUMBERS = {
     "models.fan_scaling.draw_normal_",
     *("theory.mean_field.Moments", "measures.jacobians.GradientProfile"),
     *("measures.curvature.HessianEnds", "measures.curvature.hessian_ends", "measures.landscape.GradientWalk"),
+    "measures.batch_sharpness.batch_sharpness",
     *("measures.landscape.along_gradient", "measures.landscape.distance_to_change", "measures.landscape.plane"),
     "measures.surface.LossSurface",
     *("measures.kernels.parity_task", "measures.probes.probe_images", "measures.probes.using_batch_statistics"),

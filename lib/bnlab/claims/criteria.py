@@ -7,7 +7,7 @@ missing arm and a lost run with an error. Infinity is a number here: a run that 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from bnlab.claims.ledger import LedgerError
+from bnlab.claims.ledger import LedgerError, trend
 from bnlab.claims.statistics import PowerLaw, log_log_slope
 
 Found = TypeVar("Found")
@@ -163,3 +163,22 @@ def share(agree: Iterable[bool], name: str) -> Share:
     if len(signs) < MANY:
         raise LedgerError(f"{name}: a share needs at least {MANY} draws, not {len(signs)}.")
     return Share(sum(signs), len(signs))
+
+
+def across(agree: Mapping[Hashable, Sequence[bool]]) -> tuple[str, tuple[int, int]]:
+    """Judge trends over paired seeds at several settings: the verdict, and in how many of them all seeds agree.
+
+    Reproduced if in all settings, partly if in some, or if a setting misses by one seed.
+
+    >>> across({"a": [True] * 5, "b": [False] * 5})
+    ('partly', (1, 2))
+
+    Raises:
+        LedgerError: no setting, settings of unlike numbers of seeds, or as `trend`.
+    """
+    if not agree or len({len(signs) for signs in agree.values()}) > 1:
+        raise LedgerError(f"settings: {[len(signs) for signs in agree.values()]} seeds; they must be there, and equal.")
+    words = [trend(list(signs)) for signs in agree.values()]
+    held = words.count("reproduced")
+    verdict = "reproduced" if held == len(words) else "partly" if held or "partly" in words else "not reproduced"
+    return verdict, (held, len(words))
