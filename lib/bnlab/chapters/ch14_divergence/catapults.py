@@ -65,7 +65,7 @@ def phases(
     """Descend from one start (network, loss, seed) at every rate c / lambda_0; a row a c, columns as in `UNITS`.
 
     ``highest``: of the loss on the way, inf where it was lost; ``last``: after the last step; ``constant``: loss of the
-    best answer that is the same for every image; ``kind``: see `kind`.
+    best answer that is the same for every image; ``end_curvature``: nan where the run was lost; ``kind``: see `kind`.
     """
     name, seed = str(point["network"]), int(point["seed"])
     loss = LOSSES[str(point["loss"])]
@@ -76,9 +76,9 @@ def phases(
     rows = []
     for c in multiples:
         losses, end = descent(network(name, x, len(dataset.classes), seed).to(x), x, labels, loss, c / start, steps)
-        curvature = top_curvature(end, x, labels, loss, seed) if math.isfinite(losses[-1]) else math.nan
-        rows.append((c, c / start, start, losses[0], max(losses), losses[-1], constant, curvature,
-                     kind(losses, constant)))  # fmt: skip
+        found = kind(losses, constant)
+        curvature = math.nan if found == "lost" else top_curvature(end, x, labels, loss, seed)
+        rows.append((c, c / start, start, losses[0], max(losses), losses[-1], constant, curvature, found))
     return table(rows, UNITS)
 
 

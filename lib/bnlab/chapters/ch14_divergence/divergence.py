@@ -29,7 +29,7 @@ def parts(
     bn_steps: Sequence[float] = (1e-2, 3e-2, 1e-1, 3e-1),
     update_rate: float = 3e-4,
     layer_step: int = 12,
-    run_rates: Sequence[float] = (3e-4, 1e-3),
+    run_rates: Sequence[float] = (1e-3,),
     run_images: int = 32,
     run_steps: int = 200,
     depths: Sequence[int] = (8, 20, 56),

@@ -102,10 +102,10 @@ def outputs(arm: str, layers: Sequence[int]) -> list[str]:
 
 
 def statistics(gradient: dict[str, Tensor], layer: int) -> tuple[float, float, float]:
-    """Standard deviation, excess kurtosis and tail index of a layer's gradient; nan where it overflows."""
+    """Standard deviation, excess kurtosis and tail index of a layer's gradient; inf where it overflows or is 0."""
     values = gradient[f"convolutions.{layer}.weight"].flatten().double()
     if not values.isfinite().all() or not values.any():
-        return math.nan, math.nan, math.nan
+        return math.inf, math.inf, math.inf
     return float(values.std(correction=0)), excess_kurtosis(values), tail_index(values)
 
 
@@ -133,10 +133,13 @@ def summaries(name: str, way: Sequence[Waypoint]) -> list[tuple]:
 
 
 def _summary(moments: ChannelMoments) -> tuple[float, ...]:
-    """Median modulus of the mean and median variance over channels, share, largest distances from 0 and 1."""
+    """Median modulus of the mean and median variance over channels, share, largest distances from 0 and 1.
+
+    Inf where they overflow.
+    """
     mean, variance = moments.mean.abs(), moments.variance
     sound = bool(moments.power.isfinite().all()) and bool(moments.power.any())
-    share = share_carrying(moments.power, CARRIED) if sound else math.nan
+    share = share_carrying(moments.power, CARRIED) if sound else math.inf
     return (
         finite(mean.median().item()), finite(variance.median().item()), share,
         finite(mean.max().item()), finite((variance - 1).abs().max().item()),

@@ -17,7 +17,9 @@ from bnlab.training.train import DIVERGED
 MOMENTUM, WEIGHT_DECAY = 0.9, 1e-4  # of He et al., whose settings Bjorck et al. take over
 LAST = 20  # mini-batches, at the end of a run, whose accuracy is told
 RECOVERED = 2.0  # times guessing
-RUN_UNITS = {"step": "gradient steps", "loss": "nats", "accuracy": "share of the mini-batch"}
+RUN_UNITS = {
+    "step": "gradient steps", "loss": "nats", "accuracy": "share of the mini-batch", "guessing": "share",
+}  # fmt: skip
 DEPTH_UNITS = {"survived": "learning rate", "lost": "learning rate"}
 
 
@@ -29,12 +31,12 @@ def run(point: dict[str, object], *, dataset: Dataset, depth: int, images: int, 
     rate, seed = float(point["rate"]), int(point["seed"])
     net = network(NONE, depth, dataset, seed)
     optimiser = torch.optim.SGD(net.parameters(), lr=rate, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
-    rows, last, crossed = [], steps, False
+    rows, last, crossed, guessing = [], steps, False, 1 / len(dataset.classes)
     for step, (x, labels) in enumerate(batches(dataset, images, seed)):
         logits = net(x)
         loss = functional.cross_entropy(logits, labels)
         value = loss.item() if math.isfinite(loss.item()) else math.inf
-        rows.append((step, value, (logits.argmax(1) == labels).double().mean().item()))
+        rows.append((step, value, (logits.argmax(1) == labels).double().mean().item(), guessing))
         if not crossed and value > max(DIVERGED, GROWTH * rows[0][1]):
             crossed, last = True, step + steps
         if math.isinf(value) or step >= last:
@@ -45,7 +47,7 @@ def run(point: dict[str, object], *, dataset: Dataset, depth: int, images: int, 
     raise AssertionError("mini-batches do not end")
 
 
-def crossings(runs: pd.DataFrame, classes: int) -> pd.DataFrame:
+def crossings(runs: pd.DataFrame) -> pd.DataFrame:
     """When each run passes 1e3, as printed, and max(1e3, 10 x its first loss): a row a run, inf if never.
 
     ``recovered``: after the latter, the mean accuracy of its last mini-batches is `RECOVERED` times guessing's or more;
@@ -57,7 +59,7 @@ def crossings(runs: pd.DataFrame, classes: int) -> pd.DataFrame:
         first, end = one["loss"].iloc[0], one["loss"].iloc[-1]
         passes = [one.loc[one["loss"] > limit, "step"].min() for limit in (DIVERGED, max(DIVERGED, GROWTH * first))]
         accuracy = one["accuracy"].tail(LAST).mean()
-        recovered = math.isfinite(end) and accuracy >= RECOVERED / classes
+        recovered = math.isfinite(end) and accuracy >= RECOVERED * one["guessing"].iloc[0]
         printed, corrected = (math.inf if math.isnan(step) else float(step) for step in passes)
         rows.append((rate, seed, first, printed, corrected, float(one["step"].max()), end, accuracy, recovered))
     units = {
@@ -71,9 +73,13 @@ def crossings(runs: pd.DataFrame, classes: int) -> pd.DataFrame:
 def stable_rate(
     point: dict[str, object], *, dataset: Dataset, images: int, steps: int, lowest: float, highest: float, factor: float
 ) -> pd.DataFrame:
-    """Bracket the largest rate that a ResNet (arm, depth, seed) survives for some steps of plain descent: one row."""
+    """Bracket the largest rate that a ResNet (arm, depth, seed) survives for some steps of plain descent: one row.
+
+    ``survived`` is 0 where ``lowest`` was lost, ``lost`` inf where ``highest`` survived.
+    """
     arm, depth, seed = str(point["arm"]), int(point["depth"]), int(point["seed"])
     net, endless = network(arm, depth, dataset, seed), batches(dataset, images, seed)
     met = [next(endless) for _ in range(steps)]
     found = largest_surviving_rate(lambda rate: survives(net, met, rate), lowest, highest, factor)
-    return table([(found.survived, found.lost)], DEPTH_UNITS)
+    survived = 0.0 if math.isnan(found.survived) else found.survived
+    return table([(survived, found.lost)], DEPTH_UNITS)
