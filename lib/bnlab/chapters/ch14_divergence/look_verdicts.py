@@ -106,8 +106,9 @@ def forgiving(walks: pd.DataFrame, **where: str) -> Verdict:
         interval=(ratio.min(), ratio.max()),
         seeds=len(holds),
         measured="Largest step that lowers the loss, on the grid: "
-        f"{steps[BN].min():g} to {steps[BN].max():g} with Batch Normalization, "
-        f"{steps[NONE].min():g} to {steps[NONE].max():g} without; ratio {ratio.min():.0f} to {ratio.max():.0f}, median {middle.median:.0f}, over {len(ratio)} mini-batches.",
+        f"{steps[BN].min():g} to {steps[BN].max():g} with Batch Normalization, {steps[NONE].min():g} to "
+        f"{steps[NONE].max():g} without; ratio {ratio.min():.0f} to {ratio.max():.0f}, median {middle.median:.0f}, over "
+        f"{len(ratio)} mini-batches.",
         **where,
     )
 

@@ -38,20 +38,22 @@ def no_return(runs: pd.DataFrame, **where: str) -> Verdict:
     printed = trend((soon & ~found["recovered"]).groupby(found["seed"]).all())
     verdict = correction(printed == "reproduced", corrected == "reproduced")
     above = int((found.groupby("seed")["first"].first() > DIVERGED).sum())
-    back = diverged[diverged["end"].map(math.isfinite)]
+    steps, back = diverged["corrected"], diverged[diverged["end"].map(math.isfinite)]
+    ends = (
+        f" {len(back)} end at a finite loss, {back['end'].median():.2f} in the median, with an accuracy of "
+        f"{back['accuracy'].median():.2f}."
+    )
     return judge(
         "B-Div",
         "partly" if verdict == "not reproduced" and corrected == "partly" else verdict,
-        statistic=float(diverged["corrected"].max()),
+        statistic=float(steps.max()),
         seeds=seeds,
-        measured=f"The loss begins at {found['first'].min():.0f} to {found['first'].max():.0f}, above $10^3$ in "
-        f"{above} of {seeds} seeds before any step. {len(diverged)} of {len(found)} runs pass ten times that (and $10^3$), "
-        f"after {diverged['corrected'].min():.0f} to {diverged['corrected'].max():.0f} steps; {len(diverged) - len(back)} of "
-        f"them become infinite, {int(diverged['recovered'].sum())} recover."
-        + (f" {len(back)} end at a finite loss, {back['end'].median():.2f} in the median, with an accuracy of "
-           f"{back['accuracy'].median():.2f}." if len(back) else ""),
+        measured=f"The loss begins at {found['first'].min():.0f} to {found['first'].max():.0f}, above $10^3$ in {above} "
+        f"of {seeds} seeds before any step. {len(diverged)} of {len(found)} runs pass ten times that (and $10^3$), after "
+        f"{steps.min():.0f} to {steps.max():.0f} steps; {len(diverged) - len(back)} of them become infinite, "
+        f"{int(diverged['recovered'].sum())} recover.{ends if len(back) else ''}",
         **where,
-    )  # fmt: skip
+    )
 
 
 def _whole(runs: pd.DataFrame) -> None:
