@@ -107,8 +107,8 @@ def forgiving(walks: pd.DataFrame, **where: str) -> Verdict:
         seeds=len(holds),
         measured="Largest step that lowers the loss, on the grid: "
         f"{steps[BN].min():g} to {steps[BN].max():g} with Batch Normalization, {steps[NONE].min():g} to "
-        f"{steps[NONE].max():g} without; ratio {ratio.min():.0f} to {ratio.max():.0f}, median {middle.median:.0f}, over "
-        f"{len(ratio)} mini-batches.",
+        f"{steps[NONE].max():g} without; ratio {ratio.min():.0f} to {ratio.max():.0f}, median {middle.median:.0f}, "
+        f"over {len(ratio)} mini-batches.",
         **where,
     )
 
