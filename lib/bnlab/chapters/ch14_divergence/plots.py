@@ -142,7 +142,7 @@ def runs(table: pd.DataFrame):
     above.plot(ends["step"], ends["loss"], ls="none", marker="^", color=GREY, ms=7, label="infinite after this")
     above.axhline(1e3, color=GREY, lw=1)
     above.set(ylabel="loss (nats)", yscale="log")
-    lines(below, table, "step", "accuracy", "rate", looks=looks, label=None, each="seed", marker="", linewidth=1.2)
+    lines(below, table, "step", "accuracy", "rate", looks=looks, label=None, **thin)
     below.axhline(float(table["guessing"].iloc[0]), color=GREY, lw=1)
     below.set(xlabel="gradient step", ylabel="accuracy", ylim=(0, 1), xscale="symlog")
     legend_below(figure, 3)

@@ -50,8 +50,8 @@ def no_return(runs: pd.DataFrame, **where: str) -> Verdict:
         seeds=seeds,
         measured=f"The loss begins at {found['first'].min():.0f} to {found['first'].max():.0f}, above $10^3$ in "
         f"{above} of {seeds} seeds before any step. {len(diverged)} of {len(found)} runs pass ten times that (and "
-        f"$10^3$), after {steps.min():.0f} to {steps.max():.0f} steps; {len(diverged) - len(back)} of them become infinite, "
-        f"{int(diverged['recovered'].sum())} recover.{ends if len(back) else ''}",
+        f"$10^3$), after {steps.min():.0f} to {steps.max():.0f} steps; {len(diverged) - len(back)} of them become "
+        f"infinite, {int(diverged['recovered'].sum())} recover.{ends if len(back) else ''}",
         **where,
     )
 
