@@ -23,11 +23,11 @@ APART = 36  # layers between those of Figure 4
 def parts(
     dataset: Dataset,
     depth: int = 110,
-    batch_size: int = 128,
+    batch_size: int = 64,
     looks_a_seed: int = 1,
     plain_steps: Sequence[float] = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3),
     bn_steps: Sequence[float] = (1e-2, 3e-2, 1e-1, 3e-1),
-    update_rate: float = 3e-4,
+    update_rate: float = 1e-3,
     layer_step: int = 12,
     run_rates: Sequence[float] = (1e-3,),
     run_images: int = 32,

@@ -13,6 +13,8 @@ from bnlab.chapters.ch14_divergence.networks import BN, NONE
 from bnlab.claims.criteria import by_run, numbers, rows
 from bnlab.claims.ledger import LedgerError, Verdict, judge, trend
 from bnlab.claims.statistics import quartiles
+from bnlab.training.stable_rates import GROWTH
+from bnlab.training.train import DIVERGED
 
 LARGER, FURTHER, HIGHER = 10.0, 30.0, 100.0  # times: scale of the gradient, step along it, variance in the depth
 CENTRED, UNIT = 1e-3, 0.01  # distances of a normalised output's mean from 0 and variance from 1
@@ -125,9 +127,8 @@ def along_update(updates: pd.DataFrame, network: str, value: str, fraction: floa
 
 def explodes_in_depth(updates: pd.DataFrame, **where: str) -> Verdict:
     """Judge B-Fig4 by the variances of layers 8, 44 and 80."""
-    plain = rows(updates, "updates", network=PLAIN)
-    if lost := lost_seeds(plain, ("variance",)):
-        return undecided("B-Fig4", "a variance", lost, **where)
+    if said := not_to_judge("B-Fig4", updates, ("variance",), **where):
+        return said
     before, after = (along_update(updates, PLAIN, "variance", fraction) for fraction in (0.0, 1.0))
     low, middle, high = FIGURE_4
     if missing := [layer for layer in FIGURE_4 if layer not in after]:
@@ -151,6 +152,8 @@ def explodes_in_depth(updates: pd.DataFrame, **where: str) -> Verdict:
 
 def kept_normalised(updates: pd.DataFrame, **where: str) -> Verdict:
     """Judge B-Mech by the moments of normalised outputs at the end of the update that makes the other net diverge."""
+    if said := not_to_judge("B-Mech", updates, (), **where):
+        return said
     moments = {name: along_update(updates, WITH_BN, name, 1.0) for name in ("off_mean", "off_variance")}
     holds = (moments["off_mean"] < CENTRED).all(axis=1) & (moments["off_variance"] < UNIT).all(axis=1)
     losses = rows(updates, "updates", network=WITH_BN, fraction=1.0).groupby("seed")["loss"].first()
@@ -170,9 +173,8 @@ def kept_normalised(updates: pd.DataFrame, **where: str) -> Verdict:
 
 def subset(updates: pd.DataFrame, **where: str) -> Verdict:
     """Judge B-Subset by the share of channels that carry most of the power."""
-    plain = rows(updates, "updates", network=PLAIN)
-    if lost := lost_seeds(plain, ("share",)):
-        return undecided("B-Subset", "a layer's power", lost, **where)
+    if said := not_to_judge("B-Subset", updates, ("share",), **where):
+        return said
     before, after = (along_update(updates, PLAIN, "share", fraction) for fraction in (0.0, 1.0))
     depth = after.apply(lambda run: scipy.stats.spearmanr(after.columns, run).statistic, axis=1)
     numbers(depth, "updates, correlation of the share with depth")
@@ -209,12 +211,27 @@ def lost_seeds(table: pd.DataFrame, values: Sequence[str]) -> int:
         if name not in table:
             raise LedgerError(f"table: no column {name!r} in it.")
         numbers(table[name], f"table, {name}")
-    return int(table.loc[table[list(values)].map(math.isinf).any(axis=1), "seed"].nunique())
+    return int(table.loc[table[list(values)].map(math.isinf).any(axis=1), "seed"].nunique()) if values else 0
 
 
 def undecided(claim: str, what: str, lost: int, **where: str) -> Verdict:
     """Say that numbers overflowed, which decides nothing."""
     return judge(claim, "reported", measured=f"In {lost} seeds {what} overflows, so nothing is decided.", **where)
+
+
+def not_to_judge(claim: str, updates: pd.DataFrame, values: Sequence[str], **where: str) -> Verdict | None:
+    """Say why an update decides nothing: a number overflows on its way, or the loss does not diverge; else None."""
+    plain = rows(updates, "updates", network=PLAIN)
+    if lost := lost_seeds(plain, values):
+        return undecided(claim, "a layer", lost, **where)
+    first, last = (
+        by_run(rows(plain, "updates", fraction=fraction), "updates", run="seed", arm="layer", value="loss").iloc[:, 0]
+        for fraction in (0.0, 1.0)
+    )
+    if calm := int((last <= (GROWTH * first).clip(lower=DIVERGED)).sum()):
+        said = f"In {calm} of {len(last)} seeds the update is no diverging one, so nothing is decided."
+        return judge(claim, "reported", measured=said, **where)
+    return None
 
 
 def _percent(holds: pd.Series) -> str:

@@ -50,18 +50,8 @@ def gradients_by_layer(gradients: pd.DataFrame, column: str, words: str):
 def walks(table: pd.DataFrame):
     """Plot the loss after a step along the gradient, over the loss before, against its size; a line a mini-batch."""
     figure, axes = subplots(height=4.2)
-    shown = table.assign(ratio=table["ratio"].clip(upper=LOST), look=_looks(table))
-    lines(
-        axes,
-        shown.sort_values("step_size"),
-        "step_size",
-        "ratio",
-        "arm",
-        looks=LOOKS,
-        label=arm_name,
-        each="look",
-        lw=1.2,
-    )
+    shown = table.assign(ratio=table["ratio"].clip(upper=LOST), look=_looks(table)).sort_values("step_size")
+    lines(axes, shown, "step_size", "ratio", "arm", looks=LOOKS, label=arm_name, each="look", linewidth=1.2)
     lost = shown[shown["ratio"] >= LOST]
     axes.plot(lost["step_size"], lost["ratio"], ls="none", marker="^", color=GREY, ms=7, label="beyond the axis")
     axes.axhline(1, color=GREY, lw=1)
@@ -124,18 +114,8 @@ def runs(table: pd.DataFrame):
     figure, (above, below) = subplots(2, 1, height=5.4, sharex=True)
     looks = line_styles(groups(table["rate"]))
     finite = table[np.isfinite(table["loss"])]
-    lines(
-        above,
-        finite,
-        "step",
-        "loss",
-        "rate",
-        looks=looks,
-        label="rate {:g}".format,
-        each="seed",
-        marker="",
-        linewidth=1.2,
-    )
+    thin = {"each": "seed", "marker": "", "linewidth": 1.2}
+    lines(above, finite, "step", "loss", "rate", looks=looks, label="rate {:g}".format, **thin)
     last = finite.groupby(["rate", "seed"])["step"].transform("max") == finite["step"]
     gone = table[~np.isfinite(table["loss"])][["rate", "seed"]].drop_duplicates()
     ends = finite[last].merge(gone, on=["rate", "seed"])
