@@ -110,6 +110,14 @@ def test_what_is_not_there_is_refused(net, batch, given, words):
         along_update(net, x, labels, functional.cross_entropy, **usual)
 
 
+def test_images_that_do_not_pass_the_network_are_refused_in_one_line(net, batch):
+    x, labels = batch
+    for images, words in ((x.long(), "images: torch.int64"), (x[:, :1], "do not pass the model")):
+        with pytest.raises(ValueError, match=words) as refusal:
+            along_update(net, images, labels, functional.cross_entropy, {}, [1.0])
+        assert "\n" not in str(refusal.value)
+
+
 def test_layers_without_channels_or_that_run_twice_are_refused(batch):
     x, labels = batch
 

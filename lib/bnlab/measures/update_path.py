@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from bnlab import checks
+from bnlab.measures.probes import run
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ def along_update(
 
     Raises:
         ValueError: an update of a parameter that the model does not have, or of another shape; no fraction, or one that
-            is not finite; a layer that the model does not have, or that does not give maps (B, C, ...) once.
+            is not finite; a layer that the model does not have, or that does not give maps (B, C, ...) once; or as
+            `probes.run`.
     """
     parameters, modules = dict(model.named_parameters()), dict(model.named_modules())
     for name, change in update.items():
@@ -78,7 +80,7 @@ def along_update(
         moved = {name: parameters[name] + fraction * change for name, change in update.items()}
         copies = {name: buffer.clone() for name, buffer in buffers.items()}
         with _watched({name: modules[name] for name in layers}) as seen:
-            outputs = torch.func.functional_call(model, moved | copies, (images,))
+            outputs = run(lambda x, named=moved | copies: torch.func.functional_call(model, named, (x,)), images)
         if other := [name for name in layers if len(seen[name]) != 1]:
             raise ValueError(f"layers: {other[0]!r} ran {len(seen[other[0]])} times on the images, not once")
         value = float(loss(outputs, labels))

@@ -78,7 +78,7 @@ def heat_maps(channels: pd.DataFrame, column: str, words: str):
         norm = LogNorm(finite.min(axis=None), finite.max(axis=None))
         image = axes.imshow(finite, aspect="auto", origin="lower", norm=norm, interpolation="nearest")
         axes.grid(visible=False)
-        plain_ticks(axes.yaxis, range(len(grid)), lambda row, grid=grid: f"{100 * grid.index[row]:.2g} %")
+        plain_ticks(axes.yaxis, range(len(grid)), lambda row, grid=grid: percent(grid.index[row]))
         axes.set(title=f"layer {layer}", xlabel="channel")
         figure.colorbar(image, ax=axes, location="top", shrink=0.9)
     panels[0].set_ylabel("part of the update made")
@@ -88,16 +88,39 @@ def heat_maps(channels: pd.DataFrame, column: str, words: str):
     return figure
 
 
-def moments_by_layer(updates: pd.DataFrame, column: str, words: str, *, log: bool = True):
-    """Plot one number of the layers against depth, a line a part of the update; medians and quartiles of the seeds."""
+def percent(fraction: float) -> str:
+    """A part of the update in words.
+
+    >>> percent(0.3), percent(1.0)
+    ('30 %', '100 %')
+    """
+    return f"{100 * fraction:.3g} %"
+
+
+def variances(updates: pd.DataFrame, early: float = 0.1):
+    """Plot the variance of the layers against depth, the first part of the update on the left, all of it on the right.
+
+    A line a part of the update: medians and quartiles of the seeds.
+    """
+    figure, panels = subplots(1, 2, height=4.2)
+    parts = _spread(groups(updates["fraction"]), 6)
+    looks = line_styles(parts)
+    for axes, most in zip(panels, (early, 1.0), strict=True):
+        shown = updates[updates["fraction"].isin([part for part in parts if part <= most])]
+        lines_with_quartiles(axes, shown, "layer", "variance", "fraction", looks=looks, label=percent, marks=6)
+        axes.set(title=f"up to {percent(most)}", xlabel="layer, from the input", yscale="log")
+    panels[0].set_ylabel("variance (median channel)")
+    legend_below(figure, 6, title="part of the update made")
+    return figure
+
+
+def shares(updates: pd.DataFrame):
+    """Plot the share of channels that carry most of a layer's power against depth, a line a part of the update."""
     figure, axes = subplots(height=4.0)
-    percent = {fraction: f"{100 * fraction:.2g} %" for fraction in groups(updates["fraction"])}
-    chosen = _spread(list(percent))
-    shown = updates[updates["fraction"].isin(chosen)]
-    lines_with_quartiles(
-        axes, shown, "layer", column, "fraction", looks=line_styles(chosen), label=percent.get, marks=10
-    )
-    axes.set(xlabel="layer, from the input", ylabel=words, **{"yscale": "log"} if log else {})
+    parts = _spread(groups(updates["fraction"]))
+    shown = updates[updates["fraction"].isin(parts)]
+    lines_with_quartiles(axes, shown, "layer", "share", "fraction", looks=line_styles(parts), label=percent, marks=10)
+    axes.set(xlabel="layer, from the input", ylabel="share of the channels")
     legend_below(figure, 5, title="part of the update made")
     return figure
 
@@ -125,6 +148,7 @@ def runs(table: pd.DataFrame):
     lines(below, table, "step", "accuracy", "rate", looks=looks, label=None, **thin)
     below.axhline(float(table["guessing"].iloc[0]), color=GREY, lw=1)
     below.set(xlabel="gradient step", ylabel="accuracy", ylim=(0, 1), xscale="symlog")
+    plain_ticks(below.xaxis, [step for step in (0, 1, 2, 5, 10, 20, 50, 100, 200) if step <= table["step"].max()])
     legend_below(figure, 3)
     return figure
 
