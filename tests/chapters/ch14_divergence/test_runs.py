@@ -51,6 +51,24 @@ def test_a_diverged_run_goes_on(data):
     assert math.isinf(one["end"]) or one["steps"] == ended
 
 
+@pytest.mark.parametrize(
+    ("script", "rows"),
+    [
+        ([500.0, 4000.0, 5001.0] + [2.3] * 9, 6),  # passes ten times the first at step 2, and goes on for 3 more
+        ([500.0, 4000.0, 5000.0] + [2.3] * 9, 4),
+        ([2.0, 999.0, 1001.0] + [2.3] * 9, 6),  # ten times the first is not enough: 1e3 as well
+        ([2.0, 999.0, 1000.0] + [2.3] * 9, 4),
+        ([2.0, 2000.0, math.nan], 3),
+    ],
+)
+def test_how_long_a_run_lasts(data, monkeypatch, script, rows):
+    losses = iter(script)
+    monkeypatch.setattr(functional, "cross_entropy", lambda logits, _: 0 * logits.sum() + next(losses))
+    found = runs.run({"rate": 0.1, "seed": 0}, dataset=data, depth=8, images=2, steps=3)
+    expected = [math.inf if math.isnan(value) else value for value in script[:rows]]
+    assert found["loss"].tolist() == pytest.approx(expected)
+
+
 def lived(losses, accuracy=0.1, rate=1.0, seed=0):
     return pd.DataFrame(
         {"rate": rate, "seed": seed, "step": range(len(losses)), "loss": losses, "accuracy": accuracy, "guessing": 0.1}

@@ -36,12 +36,18 @@ def walks(none=(0.1, 0.2, 5.0, math.inf), bn=(0.9, 0.8, 0.7, 1.5), batches=2, se
 
 
 def updates(
-    variance=(1.0, 10.0, 1e3, 1e5), before=0.6, after=(0.55, 0.5, 0.45, 0.4), off=(1e-5, 1e-4), last=1e9, seeds=5
+    variance=(1.0, 10.0, 1e3, 1e5),
+    before=0.6,
+    after=(0.55, 0.5, 0.45, 0.4),
+    off=(1e-5, 1e-4),
+    last=1e9,
+    first=900.0,
+    seeds=5,
 ):
     rows = []
     for seed in range(seeds):
         for layer, end, share in zip(LAYERS, variance, after, strict=True):
-            rows.append(("none", seed, 0, PLAIN, 0.0, layer, 900.0, 1.0, 1.0, before, 2.0, 2.0))
+            rows.append(("none", seed, 0, PLAIN, 0.0, layer, first, 1.0, 1.0, before, 2.0, 2.0))
             rows.append(("none", seed, 0, PLAIN, 0.5, layer, 50.0, 1.0, 1.0, before, 2.0, 2.0))
             rows.append(("none", seed, 0, PLAIN, 1.0, layer, last, 1.0, end, share, 2.0, 2.0))
             rows.append(("none", seed, 0, WITH_BN, 1.0, layer, 11.0, 0.0, 1.0, 0.7, *off))
@@ -221,6 +227,7 @@ def test_no_catapult_at_all_is_a_finding():
         ),
         ("B-Subset", changed(updates(), math.inf, "share", seed=2, layer=80, network=PLAIN), "In 1 seeds a layer"),
         ("B-Fig4", updates(last=9000.0), "In 5 of 5 seeds the update is no diverging one"),
+        ("B-Fig4", updates(first=2.0, last=999.0), "In 5 of 5 seeds the update is no diverging one"),
         ("B-Mech", mixed(updates, {"last": 10.0}, 2), "In 2 of 5 seeds the update is no diverging one"),
         ("B-Subset", mixed(updates, {"last": 10.0}, 2), "In 2 of 5 seeds the update is no diverging one"),
         ("B-Div", mixed(runs, {"crossing": 500}, 1), "Runs of 4 of 5 seeds diverge"),
