@@ -103,6 +103,12 @@ def test_rates_by_depth():
     assert legend(readable(plots.rates_by_depth(table[table["arm"] == "none"]))) == ["no norm"]
 
 
+def test_open_brackets_show_the_end_that_is_known():
+    rows = [("none", 8, 0, 100.0, math.inf), ("none", 20, 0, 0.0, 1e-7)]
+    figure = readable(plots.rates_by_depth(pd.DataFrame(rows, columns=["arm", "depth", "seed", "survived", "lost"])))
+    assert labelled(figure.axes[0])["no norm"].get_ydata() == pytest.approx([100, 1e-7])
+
+
 def test_two_layers():
     rows = [(c, step, c**step, c) for c in (1.0, 3.0) for step in range(5)] + [
         (4.2, 0, 1.0, 4.2),

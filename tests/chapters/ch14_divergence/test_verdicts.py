@@ -190,7 +190,6 @@ def test_everything_is_judged_once():
         ("B-Shallow", depths((1.0, 0.5, 0.25)), "reproduced"),  # brackets touch
         ("B-Shallow", depths((1.0, 0.51, 0.1)), "not reproduced"),
         ("B-Shallow", depths((1.0, 0.1, 0.1)), "not reproduced"),
-        ("B-Shallow", depths((1.0, 0.1, 0.0)), "reproduced"),
         ("B-Shallow", mixed(depths, {"survived": (0.1, 0.1, 0.1)}, 1), "partly"),
         ("B-Shallow", mixed(depths, {"survived": (0.1, 0.1, 0.1)}, 2), "not reproduced"),
         ("L-Catapult", catapults(end=0.49), "reproduced"),
@@ -231,6 +230,8 @@ def test_no_catapult_at_all_is_a_finding():
         ("B-Mech", mixed(updates, {"last": 10.0}, 2), "In 2 of 5 seeds the update is no diverging one"),
         ("B-Subset", mixed(updates, {"last": 10.0}, 2), "In 2 of 5 seeds the update is no diverging one"),
         ("B-Div", mixed(runs, {"crossing": 500}, 1), "Runs of 4 of 5 seeds diverge"),
+        ("B-Shallow", depths((1.0, 0.1, 0.0)), "5 of 15 largest rates lie outside of those tried"),
+        ("B-Shallow", changed(depths(), math.inf, "lost", depth=8, seed=1), "1 of 15 largest rates lie outside"),
     ],
 )
 def test_what_overflowed_or_did_not_diverge_is_told_and_decides_nothing(claim, table, words):

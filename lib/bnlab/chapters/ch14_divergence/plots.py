@@ -154,16 +154,17 @@ def runs(table: pd.DataFrame):
 
 
 def rates_by_depth(depths: pd.DataFrame):
-    """Plot the bracket of the largest surviving rate against depth, a bar a seed, a colour an arm."""
+    """Plot the bracket of the largest surviving rate against depth, a bar a seed; of an open one its end."""
     figure, axes = subplots(height=3.8)
     for arm, look in LOOKS.items():
         part = depths[depths["arm"] == arm]
         if part.empty:
             continue
-        middle = np.sqrt(part["survived"] * part["lost"])
-        typical = part.assign(middle=middle).groupby("depth")["middle"].median()
+        low = part["survived"].where(part["survived"] > 0, part["lost"])
+        high = part["lost"].where(np.isfinite(part["lost"]), part["survived"])
+        typical = part.assign(middle=np.sqrt(low * high)).groupby("depth")["middle"].median()
         axes.plot(typical.index, typical, label=arm_name(arm), **look)
-        axes.vlines(part["depth"], part["survived"], part["lost"], color=look["color"], alpha=0.5, lw=3)
+        axes.vlines(part["depth"], low, high, color=look["color"], alpha=0.5, lw=3)
     axes.set(xlabel="layers", ylabel="largest surviving rate", xscale="log", yscale="log")
     plain_ticks(axes.xaxis, groups(depths["depth"]))
     legend_below(figure, 2)

@@ -72,6 +72,9 @@ def falls_with_depth(depths: pd.DataFrame, **where: str) -> Verdict:
     layers = list(survived.columns)  # ascending
     if len(layers) < 2:
         raise LedgerError("depths: one depth only, so nothing can fall.")
+    if open_ones := int(((survived <= 0) | lost.map(math.isinf)).to_numpy().sum()):
+        said = f"{open_ones} of {survived.size} largest rates lie outside of those tried, so nothing is decided."
+        return judge("B-Shallow", "reported", measured=said, **where)
     falls = pd.DataFrame({deep: lost[deep] <= survived[shallow] for shallow, deep in pairwise(layers)})
     middle = (survived * lost).pow(0.5).median()
     said = ", ".join(f"{middle[layer]:.1e}" for layer in layers)
