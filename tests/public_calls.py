@@ -41,6 +41,7 @@ from bnlab.measures import (
 from bnlab.models import lenet, lsuv, mlp, residual_mlp, resnet, vgg
 from bnlab.theory import (
     batch_noise,
+    catapult,
     channel_scaling,
     divergences,
     filters,
@@ -54,6 +55,7 @@ from bnlab.theory import (
     sgd_noise,
     spectra,
     stability,
+    tails,
 )
 
 
@@ -199,6 +201,9 @@ CALLS = {
     "theory.batch_noise.exact_moments": Call(batch_noise.exact_moments, {"x": 0.5, "m": 8}),
     "theory.batch_noise.draw": Call(
         lambda x, m, runs: batch_noise.draw(x, m, runs, seeded()), {"x": 0.5, "m": 8, "runs": 3}
+    ),
+    "theory.catapult.two_layer_path": Call(
+        catapult.two_layer_path, {"output": 1.0, "curvature": 1.0, "rate": 0.5, "width": 9, "steps": 3}
     ),
     "theory.channel_scaling.blocks": Call(channel_scaling.blocks, {"R": BLOCKS, "channels": 2}),
     "theory.channel_scaling.scale_channels": Call(
@@ -354,6 +359,9 @@ CALLS = {
     ),
     "theory.stability.crossover_rate": Call(stability.crossover_rate, {"R": R}),
     "theory.stability.best_rate": Call(stability.best_rate, {"R": R}),
+    "theory.tails.excess_kurtosis": Call(tails.excess_kurtosis, {"values": numbers(40)}),
+    "theory.tails.tail_index": Call(tails.tail_index, {"values": numbers(40), "share": 0.2}),
+    "theory.tails.share_carrying": Call(tails.share_carrying, {"powers": numbers(7).square(), "part": 0.8}),
     "theory.divergences.gaussian_kl": Call(
         divergences.gaussian_kl,
         {

@@ -47,6 +47,7 @@ NO_NUMBERS = {
     *("measures.probes.window_of", "measures.probes.LeNetProbe", "measures.probes.SplitError"),
     *("measures.gradient_shift.GradientShift", "measures.shift.Moments", "measures.shift.moment_drift"),
     "measures.shift.same_randomness",
+    *("measures.update_path.ChannelMoments", "measures.update_path.Waypoint", "measures.update_path.along_update"),
 }
 
 

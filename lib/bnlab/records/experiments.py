@@ -14,6 +14,7 @@ EXPERIMENTS = {
     "11": "ch11_length_and_direction.decoupling",
     "12": "ch12_convergence_guarantees.tangent_kernels",
     "13": "ch13_learning_rate.learning_rate",
+    "14": "ch14_divergence.divergence",
     "16": "ch16_random_matrices.matrix_products",
 }
 
