@@ -13,6 +13,7 @@ EXPERIMENTS = {
     "10": "ch10_gradient_flow.gradient_flow",
     "11": "ch11_length_and_direction.decoupling",
     "12": "ch12_convergence_guarantees.tangent_kernels",
+    "15": "ch15_gradients_and_activations.at_initialisation",
     "16": "ch16_random_matrices.matrix_products",
 }
 

@@ -33,6 +33,7 @@ def parts(
     condition_depths: Sequence[int] = (8, 20, 56),
     condition_images: int = 256,
     seeds: int = 5,
+    end_seeds: int = 5,
     seed: int = 0,
     folder: Path | None = None,
 ) -> dict[str, Callable[[], pd.DataFrame]]:
@@ -41,7 +42,7 @@ def parts(
     ``moments``, ``gradients``, ``outputs`` and ``pairs`` are parts of one look (`looks.look`), taken once.
 
     Args:
-        dataset: colour images of 32 x 32.
+        dataset: images of 32 x 32.
         depth: layers of the ResNet that is looked at, 6n + 2.
         images: in its one batch.
         initialisation: "xavier", the document's, or "kaiming"; of all networks.
@@ -53,6 +54,7 @@ def parts(
         condition_depths: of the ResNets whose last layer's condition number is taken.
         condition_images: on which it is.
         seeds: independent draws of weights and images, from ``seed`` on.
+        end_seeds: as many where the end of the network is looked at: ``spectra``, ``rates``, ``conditions``.
         seed: the first.
         folder: keeps finished runs, so that a killed recording goes on.
 
@@ -60,7 +62,7 @@ def parts(
         ValueError: a size below 1, a list that is empty or holds a depth twice, a depth that is not 6n + 2, another
             initialisation, or fewer images than asked.
     """
-    _refuse(dataset, [depth], last_depths, condition_depths)
+    _refuse([depth], last_depths, condition_depths)
     checks.choice("initialisation", initialisation, INITIALISATIONS)
     checks.number("rate_factor", rate_factor, above=1)
     checks.whole("rate_steps", rate_steps)
@@ -70,15 +72,15 @@ def parts(
         enough_images(dataset, checks.whole(name, value), name)
     most = min(len(dataset.train_labels), MOST_IMAGES)
     few = dataset.subset(train=max(most, *wanted.values()), test=len(dataset.classes), seed=seed)
-    every = seeds_from(seed, seeds)
+    every, fewer = seeds_from(seed, seeds), seeds_from(seed, end_seeds)
     shared = {"dataset": few, "initialisation": initialisation}
     run = partial(looks.look, **shared, depth=depth, images=images)
     seen = cache(partial(_table, grid(arm=list(looks.ARMS), seed=every), run, folder))
-    ends = grid(arm=list(arms.ARMS), depth=list(last_depths), seed=every)
+    ends = grid(arm=list(arms.ARMS), depth=list(last_depths), seed=fewer)
     spectra = partial(last_layer.spectra, **shared, images=images, fisher_images=fisher_images)
     rates = partial(last_layer.rates, **shared, batch_size=rate_batch, steps=rate_steps, factor=rate_factor)
     conditions = partial(last_layer.conditions, **shared, images=condition_images)
-    deep = grid(arm=["none", "all"], depth=list(condition_depths), seed=every)
+    deep = grid(arm=["none", "all"], depth=list(condition_depths), seed=fewer)
     found = {name: partial(_selected, seen, name, seed) for name in looks.UNITS}
     return found | {
         "spectra": partial(_table, ends, spectra, folder),
@@ -87,15 +89,12 @@ def parts(
     }
 
 
-def _refuse(dataset: Dataset, *lists: Sequence[int]) -> None:
+def _refuse(*lists: Sequence[int]) -> None:
     for name, depths in zip(("depth", "last_depths", "condition_depths"), lists, strict=True):
         distinct(name, list(depths))
         for depth in depths:
             if checks.whole(name, depth, 8) % 6 != 2:
                 raise ValueError(f"{name}: {depth} is not 6n + 2, such as 8, 20, 56 or 110")
-    channels = dataset.train_images.shape[1]
-    if channels != 3:
-        raise ValueError(f"dataset: {dataset.title} has {channels} channel(s), and the network takes colour images")
 
 
 def _selected(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import islice
 
 import pandas as pd
@@ -20,7 +21,7 @@ from bnlab.theory.modes import EffectiveEigenvalues, effective_eigenvalues
 from bnlab.theory.spectra import autocorrelation
 from bnlab.training.stable_rates import largest_surviving_rate, survives
 
-LOWEST, HIGHEST = 1e-9, 30.0  # learning rates between which the border is looked for
+LOWEST, HIGHEST = 1e-8, 10.0  # learning rates between which the border is looked for
 MOMENTUM, DECAY = 0.9, 1e-4  # He et al. 2016, and so the document
 TOLERANCE, PRODUCTS = 0.01, 30  # of the largest eigenvalue
 
@@ -66,7 +67,7 @@ def rates(
     """Bracket the largest rate that one ``arm``, ``depth`` and ``seed`` survives for so many steps of SGD.
 
     Momentum and weight decay are the document's; every rate meets the same mini-batches. `training.stable_rates` says
-    what survives; ``survived`` is nan and ``lost`` inf where the border is not in [`LOWEST`, `HIGHEST`].
+    what survives. Where the border is not in [`LOWEST`, `HIGHEST`], ``survived`` is 0, or ``lost`` is inf.
     """
     order = generator(point["seed"], "order of mini-batches")
     batches = [
@@ -79,7 +80,8 @@ def rates(
         return survives(net, batches, rate, momentum=MOMENTUM, weight_decay=DECAY)
 
     found = largest_surviving_rate(alive, LOWEST, HIGHEST, factor)
-    return table([(found.survived, found.lost)], {"survived": "learning rate", "lost": "learning rate"})
+    survived = 0.0 if math.isnan(found.survived) else found.survived
+    return table([(survived, found.lost)], {"survived": "learning rate", "lost": "learning rate"})
 
 
 def _prepared(point: dict, dataset: Dataset, images: int, initialisation: str) -> tuple[Tensor, ResNet]:
