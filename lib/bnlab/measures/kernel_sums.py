@@ -80,6 +80,7 @@ def kernel_sums_by_layer(
         ValueError: a layer that is no convolution of zero padding and one group, runs other than once, or has no part
             in the loss; a loss that is no single number; or images that do not pass the model.
     """
+    checks.tensor("images", images, "(B, C, H, W)", 4, finite=False)
     modules = dict(model.named_modules())
     if unknown := [name for name in layers if name not in modules]:
         raise ValueError(f"layers: {unknown[0]!r} is no layer of the model")
@@ -90,9 +91,9 @@ def kernel_sums_by_layer(
     def watch(name: str, inputs: Tensor, output: Tensor) -> Tensor:
         runs[name] += 1
         entering = inputs.detach().clone()  # a later layer may work in place
-        leaving = output if output.requires_grad else output.detach().requires_grad_()
-        leaving.register_hook(lambda errors: found.update({name: kernel_sums(entering, errors, windows[name])}))
-        return leaving.clone()
+        if output.requires_grad:
+            output.register_hook(lambda errors: found.update({name: kernel_sums(entering, errors, windows[name])}))
+        return output.clone()
 
     handles = [
         modules[name].register_forward_hook(lambda _, inputs, output, name=name: watch(name, inputs[0], output))
@@ -100,13 +101,14 @@ def kernel_sums_by_layer(
     ]
     try:
         with using_batch_statistics(model), torch.enable_grad():
-            value = loss(run(model, images), labels)
+            leaf = images.detach().clone().requires_grad_()
+            value = loss(run(model, leaf), labels)
             if value.ndim or not value.requires_grad:
                 raise ValueError("loss: it is no single number that depends on the layers")
             if other := [name for name in layers if runs[name] != 1]:
                 raise ValueError(f"layers: {other[0]!r} ran {runs[other[0]]} times on the images, not once")
-            leaves = [p for p in model.parameters() if p.requires_grad]
-            torch.autograd.grad(value, leaves, allow_unused=True)
+            # By the images, not by the weights: their gradients are what is summed here, once for all.
+            torch.autograd.grad(value, leaf, allow_unused=True)
     finally:
         for handle in handles:
             handle.remove()

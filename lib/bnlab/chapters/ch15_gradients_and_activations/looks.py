@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from bnlab.chapters.ch15_gradients_and_activations.arms import batch, layer_at, network
 from bnlab.chapters.ch15_gradients_and_activations.output_gradients import output_gradients
+from bnlab.chapters.ch15_gradients_and_activations.printed_table import LAYERS
 from bnlab.datasets import Dataset
 from bnlab.measures.kernel_sums import KernelSums, kernel_sums_by_layer
 from bnlab.models.resnet import ResNet
@@ -49,9 +50,10 @@ def look(point: dict, dataset: Dataset, depth: int, images: int, initialisation:
 
     ``moments``: over the channels at each place, mean, deviation and largest of |channel mean|, mean and deviation of
     the variances; the places are the convolutions' outputs, those of their normalisations, and the residual stream.
-    ``gradients``: of each kernel, means over its entries of sum |d| and |sum d|, how many summands, s_1 / sum s of M,
-    and Spearman's correlation of |mean| of an input channel with the sum of M over the outputs. ``outputs``: logits and
-    the loss's derivative by them, image by image. ``pairs``: M and input means at `PAIRS_LAYER`.
+    ``gradients``: of every third kernel and those of the document's tables, means over its entries of sum |d| and
+    |sum d|, how many summands, s_1 / sum s of M, and Spearman's correlation of |mean| of an input channel with the sum
+    of M over the outputs. ``outputs``: logits and the loss's derivative by them, image by image. ``pairs``: M and input
+    means at `PAIRS_LAYER`.
     """
     x, labels = batch(dataset, images, point["seed"])
     net = network(point["arm"], depth, x, len(dataset.classes), initialisation, point["seed"])
@@ -62,11 +64,11 @@ def look(point: dict, dataset: Dataset, depth: int, images: int, initialisation:
             keep = _keeper(moments, place, layer)
             stack.callback(module.register_forward_hook(keep).remove)
         stack.callback(net.fc.register_forward_hook(lambda _, __, output: logits.append(output.detach())).remove)
-        names = [f"convolutions.{k}" for k in range(depth - 1)]
-        sums = kernel_sums_by_layer(net, x, labels, functional.cross_entropy, names)
+        watched = {k: f"convolutions.{k}" for k in _watched(depth)}
+        sums = kernel_sums_by_layer(net, x, labels, functional.cross_entropy, list(watched.values()))
     found = {
         "moments": moments,
-        "gradients": [(k, *_of_kernel(sums[name])) for k, name in enumerate(names)],
+        "gradients": [(k, *_of_kernel(sums[name])) for k, name in watched.items()],
         "outputs": _outputs(logits[0], labels),
         "pairs": _pairs(layer_at(PAIRS_LAYER, depth), sums),
     }
@@ -82,6 +84,12 @@ def select(looks: pd.DataFrame, name: str) -> pd.DataFrame:
     return made
 
 
+def _watched(depth: int) -> list[int]:
+    """Every third convolution, and those that stand where the document looks."""
+    named = {layer_at(printed, depth) for printed in (*LAYERS, PAIRS_LAYER)}
+    return sorted(named | set(range(0, depth - 1, 3)))
+
+
 def _named(name: str, rows: list[tuple]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(UNITS[name])).assign(table=name)
 
@@ -94,8 +102,10 @@ def _places(net: ResNet) -> list[tuple[str, int, nn.Module]]:
 
 def _keeper(moments: list[tuple], place: str, layer: int):
     def keep(_: nn.Module, __: object, output: Tensor) -> None:
-        maps = output.detach()
-        means, variances = maps.mean((0, 2, 3)).double().abs(), maps.var((0, 2, 3), unbiased=False).double()
+        # The statistics of Batch Normalization, biased variance, from its own kernel: six times as fast as Tensor.var.
+        _, means, scales = torch.native_batch_norm(output.detach(), None, None, None, None, True, 0.0, 0.0)
+        means, variances = means.double().abs(), scales.double().pow(-2)
+        variances = variances.masked_fill(scales == 0, 0)  # a constant channel
         numbers = (means.mean(), means.std(), means.max(), variances.mean(), variances.std())
         moments.append((place, layer, *(number.item() for number in numbers)))
 
