@@ -7,8 +7,8 @@ from matplotlib.colors import LogNorm
 from bnlab.chapters.ch15_gradients_and_activations.arms import ARMS, layer_at
 from bnlab.chapters.ch15_gradients_and_activations.gradient_verdicts import depth_of, ratios
 from bnlab.chapters.ch15_gradients_and_activations.printed_table import consistency
-from bnlab.figures.shapes import aside, heat_map, legend_below, lines_with_quartiles, plain_ticks, subplots
-from bnlab.figures.style import COLOURS, GREY, line_styles
+from bnlab.figures.shapes import heat_map, legend_below, lines_with_quartiles, plain_ticks, quartiles, subplots
+from bnlab.figures.style import GREY, line_styles
 
 NAMES = {
     "none": "no norm",
@@ -19,19 +19,24 @@ NAMES = {
     "all": "BN everywhere",
 }
 LOOKS = {NAMES[arm]: look for arm, look in line_styles(ARMS).items()}
-PLACES = {"convolution": "convolutions", "norm": "BN's outputs", "stream": "residual stream"}
+PLACES = {"convolution": "first convolutions", "norm": "BN's outputs", "stream": "residual stream"}
 
 
 def moments(table: pd.DataFrame):
-    """Plot mean modulus of the channels' means, and their variance, against the layer; medians and quartiles."""
-    chosen = table[table["arm"].isin(["none", "all"])]
+    """Plot mean modulus of the channels' means, and their variance, against the layer; medians and quartiles.
+
+    Of the convolutions the first of each block, which the stream feeds. Means of BN's outputs are 0 and not drawn.
+    """
+    inside = (table["place"] == "convolution") & (table["layer"] % 2 == 0)
+    chosen = table[table["arm"].isin(["none", "all"]) & ~inside]
     names = [f"{NAMES[arm]}: {PLACES[place]}" for arm, place in zip(chosen["arm"], chosen["place"], strict=True)]
     shown = chosen.assign(line=names)
     figure, panels = subplots(1, 2, height=4.4)
     looks = line_styles(dict.fromkeys(names))
-    for axes, value, words in zip(panels, ("mean", "variance"), ("|channel mean|", "channel variance"), strict=True):
-        label = str if value == "mean" else None
-        lines_with_quartiles(axes, shown, "layer", value, "line", looks=looks, label=label, marks=6)
+    for axes, value, words in zip(panels, ("variance", "mean"), ("channel variance", "|channel mean|"), strict=True):
+        part = shown if value == "variance" else shown[shown["place"] != "norm"]
+        label = str if value == "variance" else None
+        lines_with_quartiles(axes, part, "layer", value, "line", looks=looks, label=label, marks=6)
         axes.set(xlabel="layer, from the input", ylabel=f"{words}, layer's average", yscale="log")
     legend_below(figure, 2)
     return figure
@@ -78,7 +83,8 @@ def between_channels(pairs: pd.DataFrame, arms: tuple[str, ...] = ("none", "all"
     for axes, arm in zip(panels, arms, strict=True):
         matrix = pairs[pairs["arm"] == arm].pivot(index="in", columns="out", values="size").to_numpy()
         ordered = matrix[np.argsort(-matrix.sum(1))][:, np.argsort(-matrix.sum(0))]
-        image = heat_map(axes, ordered / matrix.mean(), norm=norm, interpolation="nearest")
+        shown = np.maximum(ordered / matrix.mean(), norm.vmin / 2)  # the logarithm of 0 would leave a hole
+        image = heat_map(axes, shown, norm=norm, interpolation="nearest")
         axes.set(title=NAMES[arm], xlabel="output channel, ordered")
     panels[0].set_ylabel("input channel, ordered")
     figure.colorbar(image, ax=list(panels), label="gradient / mean", shrink=0.8, extend="both")
@@ -92,20 +98,29 @@ def means_and_gradients(pairs: pd.DataFrame, arms: tuple[str, ...] = ("none", "a
         part = pairs[pairs["arm"] == arm].groupby("in").agg(size=("size", "sum"), mean=("mean", "first"))
         size, mean = part["size"], part["mean"].abs()
         axes.plot(mean / mean.max(), size / size.max(), **LOOKS[NAMES[arm]] | {"linestyle": "none"})
-        axes.set(title=NAMES[arm], xlabel="|mean| / largest")
+        axes.set(title=NAMES[arm], xlabel="|mean| / largest", xlim=(-0.05, 1.05))
     panels[0].set_ylabel(r"$\sum_o M_{io}$ / largest")
     return figure
 
 
 def ends(table: pd.DataFrame, value: str, words: str):
-    """Plot one number of every arm against the depth; medians and quartiles."""
-    shown = table.assign(line=table["arm"].map(NAMES))
-    figure, axes = subplots(height=4.2)
-    shifted = aside(shown, "depth", "line", 1.03, factor=True)
-    lines_with_quartiles(axes, shifted, "depth", value, "line", looks=LOOKS, spread="bars")
-    axes.set(xlabel="depth", ylabel=words, xscale="log", yscale="log")
-    plain_ticks(axes.xaxis, sorted(table["depth"].unique()))
-    legend_below(figure, 3)
+    """Plot one number of every arm, a row an arm, a mark a depth; medians and quartiles."""
+    depths = sorted(table["depth"].unique())
+    figure, axes = subplots(height=4.0)
+    step = 0.6 / len(depths)
+    for number, (depth, look) in enumerate(line_styles(depths).items()):
+        found = quartiles(table[table["depth"] == depth], value, "arm").reindex(list(ARMS))
+        heights = np.arange(len(found)) + step * (number - (len(depths) - 1) / 2)
+        spread = [found["middle"] - found["low"], found["high"] - found["middle"]]
+        bars = look | {"linestyle": "none", "capsize": 3, "elinewidth": 1}
+        axes.errorbar(found["middle"], heights, xerr=spread, label=f"depth {depth}", **bars)
+    axes.set_yticks(range(len(ARMS)), [NAMES[arm] for arm in ARMS])
+    axes.set(xlabel=words, xscale="log")
+    axes.invert_yaxis()
+    if len(depths) > 1:
+        legend_below(figure, 4)
+    else:
+        axes.set_title(f"depth {depths[0]}")
     return figure
 
 
@@ -120,9 +135,9 @@ def predicted_rates(spectra: pd.DataFrame, rates: pd.DataFrame):
             label = NAMES[arm] if measure == "features" else None
             axes.plot(2 / part[measure], part["survived"], label=label, **LOOKS[NAMES[arm]] | {"linestyle": "none"})
         axes.set(title=title, xlabel=r"$2/\lambda_{\max}$", xscale="log", yscale="log")
-        ends = np.array(sorted(axes.get_xlim()))
-        axes.plot(ends, ends, color=GREY, lw=1)
-        axes.set_xlim(ends)
+        line = np.array(axes.get_xlim())
+        axes.plot(line, line, color=GREY, lw=1)
+        axes.set_xlim(line)
     panels[0].set_ylabel("largest surviving rate")
     legend_below(figure, 3)
     return figure
@@ -141,17 +156,4 @@ def conditions(table: pd.DataFrame):
         plain_ticks(axes.xaxis, sorted(table["depth"].unique()))
     panels[0].set_ylabel("pseudo-condition number")
     legend_below(figure, 2)
-    return figure
-
-
-def first_losses(losses: pd.DataFrame):
-    """Plot the loss ahead of any step, a point a seed, by arm; the grey line is the document's mark of divergence."""
-    figure, axes = subplots(height=2.9)
-    names = [NAMES[arm] for arm in NAMES if arm in set(losses["arm"])]
-    for height, name in enumerate(names):
-        part = losses[losses["arm"].map(NAMES) == name]["loss"]
-        axes.plot(part, [height] * len(part), **LOOKS[name] | {"linestyle": "none"})
-    axes.axvline(1e3, color=COLOURS[6], lw=1)
-    axes.set(xlabel="loss before any step (nats)", xscale="log", ylim=(-0.5, len(names) - 0.5))
-    axes.set_yticks(range(len(names)), names)
     return figure
