@@ -30,9 +30,11 @@ from bnlab.layers import (
 )
 from bnlab.measures import (
     curvature,
+    fisher,
     gradient_shift,
     gradients,
     jacobians,
+    kernel_sums,
     kernels,
     preconditioning,
     probes,
@@ -519,6 +521,20 @@ CALLS = {
     ),
     "measures.gradients.desired_response": Call(
         lambda errors: gradients.desired_response(with_errors(errors)), {"errors": signals().errors}
+    ),
+    "measures.kernel_sums.kernel_sums": Call(
+        lambda inputs, errors: kernel_sums.kernel_sums(inputs, errors, patches.geometry(3, 1, 1)),
+        {"inputs": MAPS, "errors": numbers(5, 2, 6, 7)},
+    ),
+    "measures.kernel_sums.kernel_sums_by_layer": Call(
+        lambda images: kernel_sums.kernel_sums_by_layer(
+            small_convolution(working(images.dtype)), images, numbers(5, 2).to(working(images.dtype)), squared, ["0"]
+        ),
+        {"images": MAPS},
+    ),
+    "measures.fisher.fisher_top": Call(
+        lambda inputs: fisher.fisher_top(network(working(inputs.dtype)), inputs, generator=seeded()).value,
+        {"inputs": numbers(5, 3)},
     ),
     "measures.kernels.empirical_ntk": Call(ntk_on, {"inputs": numbers(5, 3)}),
     "measures.kernels.fisher_gram": Call(kernels.fisher_gram, {"kernel": KERNEL, "logits": numbers(3, 2)}),

@@ -39,6 +39,7 @@ NO_NUMBERS = {
     *("models.initialisation.draw_default_", "models.norms.find_norm", "models.batched_lenet.BatchedLeNets"),
     "models.fan_scaling.draw_normal_",
     *("theory.mean_field.Moments", "measures.jacobians.GradientProfile"),
+    *("measures.fisher.FisherTop", "measures.kernel_sums.KernelSums"),
     *("measures.curvature.HessianEnds", "measures.curvature.hessian_ends", "measures.landscape.GradientWalk"),
     "measures.batch_sharpness.batch_sharpness",
     *("measures.landscape.along_gradient", "measures.landscape.distance_to_change", "measures.landscape.plane"),

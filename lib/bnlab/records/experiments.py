@@ -15,6 +15,7 @@ EXPERIMENTS = {
     "12": "ch12_convergence_guarantees.tangent_kernels",
     "13": "ch13_learning_rate.learning_rate",
     "14": "ch14_divergence.divergence",
+    "15": "ch15_gradients_and_activations.at_initialisation",
     "16": "ch16_random_matrices.matrix_products",
 }
 

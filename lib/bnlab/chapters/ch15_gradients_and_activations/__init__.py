@@ -1,0 +1,1 @@
+"""Chapter 15, gradients and activations at initialisation."""
