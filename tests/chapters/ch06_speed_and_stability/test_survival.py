@@ -93,8 +93,8 @@ def test_forward_power_is_the_probes(digits):
 
 def test_a_point_is_the_plain_network_but_for_what_is_said():
     whole = survival_runs.point({"norm": "batch", "swept": "conv1"}, 4.0, 3, 50)
-    assert whole == {"norm": "batch", "gain": 1.0, "warm_up": 0, "swept": "conv1", "learns": "all", "learning_rate": 4.0,
-                     "seed": 3, "steps": 50}  # fmt: skip
+    assert whole == {"norm": "batch", "gain": 1.0, "warm_up": 0, "swept": "conv1", "learns": "all",
+                     "learning_rate": 4.0, "seed": 3, "steps": 50}  # fmt: skip
 
 
 @pytest.mark.parametrize(
