@@ -93,8 +93,8 @@ def test_forward_power_is_the_probes(digits):
 
 def test_a_point_is_the_plain_network_but_for_what_is_said():
     whole = survival_runs.point({"norm": "batch", "swept": "conv1"}, 4.0, 3, 50)
-    assert whole == {"norm": "batch", "gain": 1.0, "warm_up": 0, "swept": "conv1", "learning_rate": 4.0, "seed": 3,
-                     "steps": 50}  # fmt: skip
+    assert whole == {"norm": "batch", "gain": 1.0, "warm_up": 0, "swept": "conv1", "learns": "all",
+                     "learning_rate": 4.0, "seed": 3, "steps": 50}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -109,6 +109,18 @@ def test_rates_of_the_convolutions(digits, swept, moves):
     assert tuple(not torch.equal(old, new.weight) for old, new in zip(before, layers, strict=True)) == moves
     expected = {"both": (0.5, 0.5), "conv1": (0.5, 0.1), "neither": (0.0, 0.0)}[swept]
     assert job.measurements["steps"].rates == expected
+
+
+@pytest.mark.parametrize("swept", ["both", "neither"])
+def test_weights_alone_learn(digits, swept):
+    setting = survival_arms._setting(digits, (3,))
+    group = {"norm": "batch", "swept": swept, "learns": "weights"}
+    job = survival_runs.prepared(survival_runs.point(group, 0.5, 0, 3), setting)
+    before = {name: parameter.detach().clone() for name, parameter in job.model.named_parameters()}
+    run_jobs([job], setting, 16)
+    moved = {name for name, parameter in job.model.named_parameters() if not torch.equal(parameter, before[name])}
+    fc = {"fc.weight", "fc.bias"}
+    assert moved == (fc if swept == "neither" else fc | {"conv1.weight", "conv2.weight"})
 
 
 def test_a_warm_up_is_the_rate_that_rises():
@@ -150,10 +162,10 @@ def octaves_of(points, norm):
 GROUPS = [{"norm": "none"}, {"norm": "batch"}]
 
 
-def test_rates_go_up_until_every_seed_was_lost_once():
-    run = Runs(lambda norm, octave, seed: norm == "none" and octave == -2 + seed)  # each at one rate only
+def test_rates_go_up_until_all_seeds_are_lost_at_one():
+    run = Runs(lambda norm, octave, seed: norm == "none" and octave in (-2 + seed, 2))
     upwards(GROUPS, range(-3, 9), [0, 1], 10, run)
-    assert octaves_of(run.asked, "none") == [-3, -2, -1]
+    assert octaves_of(run.asked, "none") == [-3, -2, -1, 0, 1, 2]
     assert octaves_of(run.asked, "batch") == list(range(-3, 9))
     run = Runs(lambda norm, octave, seed: seed == 0)  # the other seed never
     upwards(GROUPS, range(-3, 9), [0, 1], 10, run)
@@ -184,10 +196,22 @@ def test_long_runs_stand_around_the_lower_median_edge():
 
 
 def test_tables_of_survival(digits, here, tmp_path):
-    given = {"arms": ("none", "batch"), "swept": ("both",), "folder": tmp_path, "progress": False, "executor": here}
+    given = {
+        "arms": ("none", "batch"),
+        "swept": ("both",),
+        "fixed": ("batch",),
+        "folder": tmp_path,
+        "progress": False,
+        "executor": here,
+    }
     found = survival_arms.survival(digits, [0, 1, 2, 13], [0, 1], 3, 6, **given)
     assert list(found.attrs["units"]) == list(found)
     assert set(found["status"]) == {"ok"}
+    fixed, found = survival.learning(found, "weights"), survival.learning(found)
+    assert set(fixed["norm"]) == {"batch"}
+    assert set(fixed["steps"]) == {3}
+    assert fixed[fixed["swept"] == "neither"].groupby("seed")["step"].apply(list).tolist() == [[0, 1, 3]] * 2
+    assert fixed[fixed["swept"] == "both"]["learning_rate"].nunique() == 4
     short = found[found["steps"] == 3]
     assert short.groupby("norm")["learning_rate"].nunique()["batch"] == 4
     assert set(short["step"]) <= {2, 3}  # of those that diverged
@@ -200,7 +224,7 @@ def test_tables_of_survival(digits, here, tmp_path):
     assert len(both) > 0
     assert (both["loss_x"] == both["loss_y"]).all()  # the state at the shorter length is the same run's
     again = survival_arms.survival(digits, [0, 1, 2, 13], [0, 1], 3, 6, **given)
-    pd.testing.assert_frame_equal(found, again)
+    pd.testing.assert_frame_equal(found, survival.learning(again))
 
 
 def test_tables_of_warm_ups(digits, here):
@@ -278,12 +302,23 @@ def test_largest_octaves_and_what_lies_beyond():
     told = survival.largest(found, ["norm"]).groupby("norm", sort=False).first()
     assert told["octave"].to_dict() == {"a": 1.0, "b": 4.0, "c": -3.0}
     assert told["beyond"].to_dict() == {"a": "", "b": "above", "c": "below"}
+    assert told["share"].tolist() == pytest.approx([4 / 7, 1, 0])
     gap = found.assign(lost=found["lost"] | (found["learning_rate"] == 0.5))
     assert (survival.largest(gap, ["norm"])["octave"].groupby(gap["norm"].unique().repeat(2)).first() <= -2).all()
     with pytest.raises(LedgerError, match="survival runs of a: 1 are missing"):
         survival.largest(found.drop(index=found.index[3]), ["norm"])
     with pytest.raises(LedgerError, match="survival runs of b: those above 4 are missing"):
         survival.largest(found, ["norm"], end=32.0)
+
+
+def test_rates_that_were_not_run_count_as_lost_in_the_share():
+    made_of = table({"none": 0, "batch": 9}, rates=range(-2, 5))
+    made_of = made_of[(made_of["norm"] == "batch") | (made_of["learning_rate"] < 4) | (made_of["swept"] == "neither")]
+    found = survival.edges(made_of, 10).groupby("norm")["share"].first()
+    assert found.to_dict() == pytest.approx({"none": 3 / 7, "batch": 1.0})
+    lucky = made_of["test_error"].where((made_of["norm"] == "none") | (made_of["learning_rate"] != 0.5), 0.9)
+    again = survival.edges(made_of.assign(test_error=lucky), 10).set_index("norm").loc["batch"].iloc[0]
+    assert (again["octave"], again["share"]) == (-2, pytest.approx(6 / 7))
 
 
 def twins(norms, gradients, seeds=2, steps=10):
@@ -295,16 +330,18 @@ def twins(norms, gradients, seeds=2, steps=10):
     ])  # fmt: skip
 
 
-def table(edges, gradients=None, **more):
+def table(edges, gradients=None, rates=range(-2, 5), **more):
     gradients = gradients or dict.fromkeys(edges, 1.0)
     moved = {"length1": 20.0, "length2": 5.0, "turn1": 1.0, "turn2": 0.25, "radial1": 0.0, "radial2": 0.5,
              "lambda_max": 12.0, "gradient1": 0.0, "gradient2": 0.0}  # fmt: skip
-    return pd.concat([runs(edges, **moved | more), twins(edges, gradients)], ignore_index=True)
+    return pd.concat([runs(edges, rates, **moved | more), twins(edges, gradients)], ignore_index=True)
 
 
 def test_edges_relative_to_the_first_gradient():
     found = survival.edges(table({"none": 0, "batch": 3}, {"none": 1.0, "batch": 8.0}), 10)
     batch = found[found["norm"] == "batch"]
+    alone = survival.edges(table({"batch": 3}), 10)
+    assert alone["relative"].isna().all()
     assert batch["octave"].tolist() == [3, 3]
     assert batch["relative"].tolist() == pytest.approx([6, 6])
     told = survival.edge_summary(found).set_index("norm")
@@ -316,8 +353,8 @@ def test_what_a_survivor_is_worth():
     made_of = table({"none": 0, "batch": 3})
     told = survival.worth(made_of, 10).set_index(["norm", "seed"])
     assert told.loc[("batch", 1)].to_dict() == {
-        "octave": 3, "loss": 1.0, "twin": 0.5, "lambda_max": 4.0, "growth1": 10.0, "turn1": 1.0, "radial1": 0.0, "growth2": 1.0,
-        "turn2": 0.25, "radial2": 0.5,
+        "octave": 3, "loss": 1.0, "twin": 0.5, "lambda_max": 4.0, "growth1": 10.0, "turn1": 1.0, "radial1": 0.0,
+        "growth2": 1.0, "turn2": 0.25, "radial2": 0.5,
     }  # fmt: skip
     none_left = survival.worth(table({"none": -9, "batch": 3}), 10)
     assert set(none_left["norm"]) == {"batch"}

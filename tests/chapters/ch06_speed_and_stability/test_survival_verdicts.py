@@ -19,13 +19,14 @@ SEEDS = range(5)
 MIDDLE = ("weight_norm", "batch_frozen_gain", "batch_detached")
 
 
-def arms(edges, octaves=range(-4, 9), seeds=SEEDS, steps=300, swept=("both",), loss=1.0):
+def arms(edges, octaves=range(-4, 9), seeds=SEEDS, steps=300, swept=("both",), loss=1.0, learns="all"):
     """Survival runs of arms that survive up to these octaves, one for all seeds or one a seed, and their twins."""
     rows = []
     for norm, edge in edges.items():
         own = {seed: edge[seed] if isinstance(edge, list) else edge for seed in seeds}
-        common = {"norm": norm, "steps": steps, "diverged": False, "length1": 4.0, "length2": 6.0, "gradient1": 1.0,
-                  "gradient2": 1.0, "turn1": 0.5, "turn2": 0.25, "radial1": 0.0, "radial2": 0.0, "lambda_max": 1.0}  # fmt: skip
+        common = {"norm": norm, "steps": steps, "learns": learns, "diverged": False, "length1": 4.0, "length2": 6.0,
+                  "gradient1": 1.0, "gradient2": 1.0, "turn1": 0.5, "turn2": 0.25, "radial1": 0.0, "radial2": 0.0,
+                  "lambda_max": 1.0}  # fmt: skip
         rows += [
             {**common, "swept": place, "learning_rate": 2.0**o, "seed": seed, "step": steps, "test_loss": loss,
              "test_error": 0.1 if o <= own[seed] else 0.9}
@@ -55,10 +56,10 @@ def only(judge, *tables, **where):
 
 
 def test_every_pattern_of_survivors_has_its_finding():
-    """The one set of properties, of control, shrinking and orthogonality, whose holders are those that survive."""
+    """The one set of properties, forward pass, shrinking and orthogonality, whose holders are those that survive."""
     has = {"weight_norm": {"S", "O"}, "batch_frozen_gain": {"P"}, "batch_detached": {"P", "S"}}
     sets = [set(chosen) for size in (1, 2, 3) for chosen in itertools.combinations("PSO", size)]
-    words = {"P": "control of the forward power", "S": "gradient that shrinks", "O": "orthogonality"}
+    words = {"P": "normalised forward pass", "S": "gradient that shrinks", "O": "orthogonality"}
     assert set(FINDINGS) == set(itertools.product([True, False], repeat=3))
     for pattern, said in FINDINGS.items():
         lives = dict(zip(MIDDLE, pattern, strict=True))
@@ -97,6 +98,7 @@ def test_the_arms_are_reported():
     assert (verdict.verdict, verdict.statistic, verdict.seeds) == ("reported", 9, 5)
     assert "Baseline $2^{-2}$, constant gain $2^{-3}$" in verdict.measured
     assert verdict.measured.endswith(FINDINGS[False, False, True])
+    assert "fixed" not in verdict.measured
     beyond = only(verdicts.properties, arms(edges_of(8, -9, 5, batch=[8, 8, 8, 7, 7])))
     assert "weights normalised at least $2^{8}$" in beyond.measured
     assert "BN, backward gain frozen below $2^{-4}$" in beyond.measured
@@ -104,11 +106,29 @@ def test_the_arms_are_reported():
     assert "at least" not in only(verdicts.properties, arms(edges_of(1, 1, 1, batch=[8, 8, 7, 7, 7]))).measured
 
 
+def test_arms_with_nothing_but_weights_are_told_beside_the_others():
+    whole, still = arms(edges_of(-3, -3, 5)), arms(edges_of(1, 6, 6), learns="weights")
+    told = only(verdicts.properties, pd.concat([whole, still]))
+    assert f"; {FINDINGS[False, False, True]}; with biases" in told.measured
+    assert "fixed: Baseline $2^{-2}$" in told.measured
+    assert told.measured.endswith("no property sorts the arms cleanly, for these lie between: weights normalised")
+    one = still[still["norm"] == "batch_frozen_gain"]
+    alone = only(verdicts.properties, pd.concat([whole, one]))
+    assert alone.measured.endswith("fixed: BN, backward gain frozen $2^{6}$")
+    said = verdicts.forward_alone(pd.concat([whole, one]))
+    assert "$2^{-3}$ is survived ($2^{6}$ with $\\gamma$ and $\\beta$ fixed), by BN $2^{6}$" in said
+    words = survival_prose.arms(pd.concat([whole, still]))
+    assert (words["fixed_weight_norm"], words["fixed_batch_frozen_gain"]) == ("1", "6")
+    assert words["fixed_finding"] == finding(dict(zip(MIDDLE, (BETWEEN, LIKE_BN, LIKE_BN), strict=True)))
+    words = survival_prose.arms(pd.concat([whole, one]))
+    assert (words["fixed_batch"], words["fixed_finding"]) == ("–", "not all arms were run so")
+
+
 def test_long_runs_are_told_beside_the_short():
     short = arms(edges_of(-3, -3, 5))
     long = arms(edges_of(-4, -3, 5, batch=[5] * 5), octaves=(4, 5, 6, 7), steps=3000)
     told = only(verdicts.properties, pd.concat([short, long[long["swept"] != "neither"]]))
-    assert "after 3,000 steps, run around these only: Baseline below $2^{4}$" in told.measured
+    assert "after 3,000 steps, run around the edges only: Baseline below $2^{4}$" in told.measured
     assert "BN $2^{5}$" in told.measured
     assert told.statistic == 9  # of the short ones
 
@@ -127,9 +147,10 @@ def test_what_is_missing_of_the_arms():
         only(verdicts.properties, whole.assign(test_error=whole["test_error"].where(whole.index != 7)))
     with pytest.raises(LedgerError, match="1 seed has no interval"):
         only(verdicts.properties, arms(edges_of(-3, -3, 5), seeds=[0]))
-    assert verdicts.power_alone(None) == ""
-    assert verdicts.power_alone(whole) == (
-        "; with the power controlled and nothing else $2^{-3}$ is survived, by BN $2^{6}$, by a constant gain $2^{-3}$"
+    assert verdicts.forward_alone(None) == ""
+    assert verdicts.forward_alone(whole) == (
+        "; with BN's forward pass and a frozen backward gain $2^{-3}$ is survived, by BN $2^{6}$, by a constant gain "
+        "$2^{-3}$"
     )
 
 
@@ -228,6 +249,7 @@ def test_words_of_the_arms():
     assert words["beyond_batch_frozen_gain"] == "0"
     assert words["worth_batch"] == "2"
     assert words["turn_batch"] == "0.25"
+    assert words["eigenvalue_batch"] == "1"
     assert (words["conv1_batch"], words["conv2_batch"]) == ("8", "–")
     assert (words["best_octave"], words["best_worth"]) == ("-4", "2")
     gone = survival_prose.arms(arms(edges_of(-9, -3, 5, batch=-9)))
@@ -277,7 +299,7 @@ def test_the_table_of_the_page():
 def test_figure_of_the_largest_octaves():
     table = arms(edges_of(-3, -9, [5, 5, 5, 5, 8]), swept=("both", "conv1", "conv2"))
     edges = survival.edges(table, 300)
-    figure = readable(survival_plots.largest_octaves({300: edges, 3000: edges}))
+    figure = readable(survival_plots.largest_octaves({"short": edges, "long": edges}))
     assert [axes.get_title() for axes in figure.axes] == ["both convolutions", "conv1 alone", "conv2 alone"]
     left = figure.axes[0]
     assert [label.get_text() for label in left.get_yticklabels()] == [survival.NAMES[norm] for norm in ARMS]

@@ -78,7 +78,7 @@ def higher_rates(stability: pd.DataFrame | None, *, scale: str, data: str) -> li
 def capped(stability: pd.DataFrame | None, arms: pd.DataFrame | None = None, *, scale: str, data: str) -> list[Verdict]:
     """C-Sup: the product of the cap on conv2's eigenvalues and the largest rate survived is one within 2.
 
-    Told beside it: how far control of the power alone carries, by the survival runs of the ``arms``.
+    Told beside it: how far the normalised forward pass alone carries, by the survival runs of the ``arms``.
     """
     stability = coverage.need(stability, "survival runs")
     caps = sorted(cap for cap in stability["cap"].unique() if 0 < cap <= NEVER_REACHED)
@@ -98,7 +98,7 @@ def capped(stability: pd.DataFrame | None, arms: pd.DataFrame | None = None, *, 
         measured=("no rate of the grid was survived" if math.isnan(spread) else
                   f"greatest over least product of cap and largest rate: median {spread:.3g}")
         + f"; within 2, inside the grid in {within.sum()} of {len(constant)} seeds"
-        + survival_verdicts.power_alone(arms),
+        + survival_verdicts.forward_alone(arms),
     )  # fmt: skip
     return [verdict]
 

@@ -108,6 +108,8 @@ def survival_tables(
 ) -> dict[str, pd.DataFrame]:
     """Make ``survival``, of both convolutions, and ``warm_up``, against Batch Normalization.
 
+    With biases, gamma and beta fixed only the arm runs again whose backward gain is frozen.
+
     Args:
         dataset: 32 x 32 images.
         octaves: logarithms to base 2 of the rates of the arms.
@@ -123,7 +125,8 @@ def survival_tables(
     """
     with processes() as pool:
         how = {"executor": pool, "progress": False}
-        arms = survival_arms.survival(dataset, octaves, seeds_from(seed, seeds), steps, swept=("both",), **how)
+        arms = survival_arms.survival(dataset, octaves, seeds_from(seed, seeds), steps, swept=("both",),
+                                       fixed=("batch_frozen_gain",), **how)  # fmt: skip
         warmed = survival_arms.warm_up(
             dataset, warm_up_octaves, seeds_from(seed, warm_up_seeds), steps, warm_ups, others=("batch",), **how
         )

@@ -6,6 +6,7 @@ that survived none an upper one, an octave below the least: bounds take part in 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,6 +29,11 @@ NAMES = {
 }
 PLACES = {"both": "both convolutions", "conv1": "conv1 alone", "conv2": "conv2 alone"}
 OCTAVES, DEGREES = "octaves of the rate", "degrees a step"
+
+
+def learning(survival: pd.DataFrame, learns: str = "all") -> pd.DataFrame:
+    """Runs in which "all" learns, or the "weights" alone: all other functions take the one or the other."""
+    return survival[survival["learns"] == learns]
 
 
 def lengths(survival: pd.DataFrame) -> list[int]:
@@ -71,7 +77,8 @@ def states(runs: pd.DataFrame, step: int, keys: Sequence[str]) -> pd.DataFrame:
 def largest(found: pd.DataFrame, groups: Sequence[str], end: float | None = None) -> pd.DataFrame:
     """Largest octave survived, all smaller ones that were run survived too: one row a group and seed.
 
-    ``beyond``: "above" where every rate was survived, "below" where none was.
+    ``beyond``: "above" where every rate was survived, "below" where none was. ``share``: of the rates that were run,
+    whatever was lost below.
 
     Args:
         found: what `states` gives.
@@ -94,15 +101,18 @@ def largest(found: pd.DataFrame, groups: Sequence[str], end: float | None = None
                 raise LedgerError(
                     f"survival runs of {', '.join(map(str, names))}: those above {octaves[-1]:g} are missing."
                 )
-            rows.append((*names, seed, octaves[count - 1] if count else octaves[0] - 1, beyond))
-    return table(rows, {**dict.fromkeys(groups, "name"), "seed": "name", "octave": OCTAVES, "beyond": "name"})
+            octave = octaves[count - 1] if count else octaves[0] - 1
+            rows.append((*names, seed, octave, beyond, 1 - lost.astype(float).mean()))
+    units = {"seed": "name", "octave": OCTAVES, "beyond": "name", "share": "fraction of the rates"}
+    return table(rows, {**dict.fromkeys(groups, "name"), **units})
 
 
 def edges(survival: pd.DataFrame, steps: int) -> pd.DataFrame:
     """Largest octave that every arm survives ``steps`` steps, by ``norm``, ``swept`` and ``seed``.
 
+    ``share``: of the grid's rates (of the long runs: of those that were run), whatever was lost below.
     ``relative``: the octave at which the plain network's first step would be as long, its first gradient being another:
-    octave + log2(first gradient of the swept weights / the plain network's).
+    octave + log2(first gradient of the swept weights / the plain network's); nan where that was not run alike.
     """
     runs = survival[(survival["steps"] == steps) & (survival["swept"] != "neither")]
     short = steps == lengths(survival)[0]  # the long runs stand around the edges alone
@@ -111,27 +121,33 @@ def edges(survival: pd.DataFrame, steps: int) -> pd.DataFrame:
     first = _twins(survival, 1)
     first["gradient_both"] = np.hypot(first["gradient1"], first["gradient2"])
     column = {"both": "gradient_both", "conv1": "gradient1", "conv2": "gradient2"}
-    factors = [first.loc[(norm, seed), column[swept]] / first.loc[("none", seed), column[swept]]
+    plain = first.loc["none"] if "none" in first.index.levels[0] else None
+    factors = [math.nan if plain is None else first.loc[(norm, seed), column[swept]] / plain.loc[seed, column[swept]]
                for norm, swept, seed in made[["norm", "swept", "seed"]].itertuples(index=False)]  # fmt: skip
     made.insert(4, "relative", made["octave"] + np.log2(factors))
+    if short:  # rates that were no longer run count as lost
+        rates = found.groupby(["norm", "swept"])["learning_rate"].nunique()
+        run = rates.loc[[tuple(key) for key in made[["norm", "swept"]].itertuples(index=False)]].array
+        made["share"] *= np.asarray(run) / runs["learning_rate"].nunique()
     made.attrs["units"] = {"norm": "name", "swept": "name", "seed": "name", "octave": OCTAVES, "relative": OCTAVES,
-                           "beyond": "name"}  # fmt: skip
+                           "beyond": "name", "share": "fraction of the rates"}  # fmt: skip
     return made
 
 
 def edge_summary(found: pd.DataFrame, groups: Sequence[str] = ("swept", "norm")) -> pd.DataFrame:
-    """Median octave with a bootstrap interval, and the median relative one; one row an arm.
+    """Median octave with a bootstrap interval, where they are known the medians of relative and share; a row an arm.
 
     ``whole_grid`` and ``none_of_it`` count the seeds that survived these, of ``seeds``.
     """
     rows, with_relative = [], "relative" in found
     for names, part in found.groupby(list(groups), sort=False):
         told = statistics.paired_summary(part["octave"], np.zeros(len(part)), generator(0, "bootstrap"))
-        relative = [part["relative"].median()] if with_relative else []
+        relative = [part[name].median() for name in ("relative", "share") if with_relative]
         counts = [int((part["beyond"] == beyond).sum()) for beyond in ("above", "below")]
         rows.append((*names, told.median_difference, told.low, told.high, *relative, *counts, len(part)))
-    measured = ("octave", "low", "high", *(["relative"] if with_relative else []))
-    return table(rows, {**dict.fromkeys(groups, "name"), **dict.fromkeys(measured, OCTAVES),
+    measured = dict.fromkeys(("octave", "low", "high"), OCTAVES)
+    measured |= {"relative": OCTAVES, "share": "fraction of the rates"} if with_relative else {}
+    return table(rows, {**dict.fromkeys(groups, "name"), **measured,
                         **dict.fromkeys(("whole_grid", "none_of_it", "seeds"), "seeds")})  # fmt: skip
 
 

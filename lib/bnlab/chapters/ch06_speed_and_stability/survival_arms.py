@@ -1,9 +1,10 @@
 """Which property of Batch Normalization lets a network survive large rates, and does a warm-up do as much?
 
 Six arms differ in what goes forward and what comes back through their normalisation. The rate of conv1, of conv2 or of
-both goes up in octaves until every seed has been lost once. Around each arm's edge the runs are then made again ten
-times as long; the octaves of these are settled by the rule of `around_the_edge`, before any of them runs. What survival
-is worth is told by twins whose convolutions never learn. ``warm_up`` raises the rate of the plain network linearly.
+both goes up in octaves until all seeds are lost at one rate; with both swept once more where biases, gamma and beta do
+not learn. Around each arm's edge the runs are then made again ten times as long; the octaves of these are settled by
+the rule of `around_the_edge`, before any of them runs. What survival is worth is told by twins whose convolutions never
+learn. ``warm_up`` raises the rate of the plain network linearly.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ LOST = 0.8  # a test error above this is that of a network that only guesses
 SURVIVAL_IMAGES = 500  # on which survivors are told from the lost
 PROBE_IMAGES = 128
 HE = 6**0.5  # times PyTorch's default weights are He's
-KEYS = ["norm", "gain", "warm_up", "swept"]  # what names an arm in a point
+KEYS = ["norm", "gain", "warm_up", "swept", "learns"]  # what names an arm in a point
 
 
 def parts(
@@ -90,21 +91,25 @@ def survival(
     *,
     arms: Sequence[str] = ARMS,
     swept: Sequence[str] = SWEPT,
+    fixed: Sequence[str] = ARMS,
     folder: Path | sweeps.Sample | None = None,
     executor: Executor | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Runs of ``steps`` at rates of 2 to the ``octaves``, upwards, and of ``long_steps`` (0: none) around each edge.
 
-    One row a run and recorded step. ``swept`` "neither" are the twins: convolution weights never learn (their rate in
-    the table means nothing), recorded at initialisation too.
+    One row a run and recorded step. The arms of ``fixed`` run once more, both convolutions swept, with ``learns``
+    "weights". ``swept`` "neither" are the twins: convolution weights never learn (their rate in the table means
+    nothing), recorded at initialisation too.
     """
     how = {"folder": folder, "executor": executor, "progress": progress}
     groups = [{"norm": norm, "swept": place} for norm in arms for place in swept]
-    found = upwards(groups, octaves, seeds, steps, partial(_sweep, setting=_setting(dataset, (steps,)), **how))
-    most = long_steps or steps
-    twins = [{"norm": norm, "swept": "neither"} for norm in arms]
-    points = [point(twin, OTHERS, seed, most) for twin in twins for seed in seeds]
+    still = [{"norm": norm, "learns": "weights"} for norm in fixed]
+    run = partial(_sweep, setting=_setting(dataset, (steps,)), **how)
+    found = upwards(groups + still, octaves, seeds, steps, run)
+    points = [point({"norm": norm, "swept": "neither"}, OTHERS, seed, long_steps or steps)
+              for norm in arms for seed in seeds]  # fmt: skip
+    points += [point({**group, "swept": "neither"}, OTHERS, seed, steps) for group in still for seed in seeds]
     if long_steps and not isinstance(folder, sweeps.Sample):  # what is drawn knows no edge
         edges = [(group, octave) for group in groups for octave in around_the_edge(found, group, octaves)]
         points += [point(group, 2.0**octave, seed, long_steps) for group, octave in edges for seed in seeds]
@@ -135,7 +140,7 @@ def warm_up(
     looks = {"batch": {"norm": "batch"}, "layer": {"norm": "layer"}, "he": {"gain": HE}}
     found = [upwards([{}, *(looks[name] for name in others)], octaves, seeds, ends[-1], run)]
     found += [upwards([{"warm_up": length}], octaves, seeds, steps + length, run) for length in lengths]
-    return finished(pd.concat(found, ignore_index=True), drop=("swept",))
+    return finished(pd.concat(found, ignore_index=True), drop=("swept", "learns"))
 
 
 def upwards(
@@ -145,7 +150,7 @@ def upwards(
     steps: int,
     run: partial,
 ) -> pd.DataFrame:
-    """Run groups at rates of 2 to the octaves from low to high, each until all its seeds have been lost once.
+    """Run groups at rates of 2 to the octaves from low to high, each until all its seeds are lost at one rate.
 
     Where ``run`` draws a few points only, the first octaves alone: what lies higher need not have been recorded.
     """
@@ -155,7 +160,7 @@ def upwards(
         points = [point(group, rate, seed, steps) for group in going for rate in here for seed in seeds]
         tables.append(run(points))
         made = pd.concat(tables, ignore_index=True)
-        going = [group for group in going if _survivors(made, group, seeds)]
+        going = [group for group in going if not _ends(made, group).groupby("learning_rate")["lost"].all().any()]
         if not going or isinstance(run.keywords["folder"], sweeps.Sample):
             break
     return pd.concat(tables, ignore_index=True)
@@ -174,11 +179,6 @@ def around_the_edge(found: pd.DataFrame, group: Mapping[str, object], octaves: S
         edges.append(sorted(octaves)[survived - 1] if survived else min(octaves) - 1)
     middle = sorted(edges)[(len(edges) - 1) // 2]
     return [middle + offset for offset in OFFSETS if middle + offset in set(octaves)]
-
-
-def _survivors(found: pd.DataFrame, group: Mapping[str, object], seeds: Sequence[int]) -> set[int]:
-    ends = _ends(found, group)
-    return set(seeds) - set(ends.loc[ends["lost"], "seed"])
 
 
 def _ends(found: pd.DataFrame, group: Mapping[str, object]) -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """Figures of the survival runs: largest rates in octaves, and what a rate that is survived is worth."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
@@ -9,45 +11,49 @@ from bnlab.figures.shapes import legend_below, lines_with_quartiles, subplots
 from bnlab.figures.style import COLOURS, GREY, line_styles
 
 LOOKS = line_styles(NAMES)
+SHAPES = ("o", "s", "D")
 TOP = 30.0  # ratios of losses above are drawn here
 
 
-def largest_octaves(found: dict[int, pd.DataFrame]):
+def largest_octaves(found: Mapping[str, pd.DataFrame]):
     """Plot the largest octave that every arm survives, one panel a place: each seed, and the median as a bar.
 
     Args:
-        found: by the steps of the runs, ``norm``, ``swept``, ``seed``, ``octave``, ``beyond``; the first large, the
-            others small beside it.
+        found: by what the legend calls them, tables ``norm``, ``swept``, ``seed``, ``octave``, ``beyond``; the first in
+            the colours of the arms, the others below it in grey.
     """
     first = next(iter(found.values()))
     places = [place for place in PLACES if place in set(first["swept"])]
     norms = [norm for norm in NAMES if norm in set(first["norm"])]
-    figure, panels = subplots(1, len(places), height=1.5 + 0.42 * len(norms), sharey=True, squeeze=False)
+    height = 1.5 + (0.3 + 0.16 * len(found)) * len(norms)
+    figure, panels = subplots(1, len(places), height=height, sharey=True, squeeze=False)
     for axes, place in zip(panels[0], places, strict=True):
-        for number, (steps, table) in enumerate(found.items()):
-            shift = 0.28 * (number - (len(found) - 1) / 2)
+        for number, table in enumerate(found.values()):
+            shift = 0.26 * (number - (len(found) - 1) / 2)
             for height, norm in enumerate(norms):
                 rows = table[(table["swept"] == place) & (table["norm"] == norm)]
-                _seeds(axes, rows, height + shift, LOOKS[norm]["color"] if not number else GREY)
-            if len(found) > 1:
-                axes.plot([], [], "o", color=GREY if number else COLOURS[0], label=f"{steps:,} steps")
+                if len(rows):
+                    _seeds(axes, rows, height + shift, SHAPES[number], GREY if number else LOOKS[norm]["color"])
         axes.set(title=PLACES[place], xlabel="largest rate, power of two")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    panels[0][0].set_yticks(range(len(norms)), [NAMES[norm] for norm in norms])
-    panels[0][0].set_ylim(len(norms) - 0.4, -0.6)
-    panels[0][0].plot([], [], ">", color=GREY, markerfacecolor="white", label="at least")
-    legend_below(figure, 3)
+    left = panels[0][0]
+    for number, name in enumerate(found):
+        left.plot([], [], SHAPES[number], color=GREY if number else COLOURS[0], label=name)
+    left.set_yticks(range(len(norms)), [NAMES[norm] for norm in norms])
+    left.set_ylim(len(norms) - 0.4, -0.6)
+    left.plot([], [], ">", color=GREY, markerfacecolor="white", label="at least")
+    legend_below(figure, 2)
     return figure
 
 
-def _seeds(axes, rows: pd.DataFrame, height: float, colour: str) -> None:
-    """Draw one point a seed, open where the grid ended first (or before), and the median."""
-    for beyond, marker in (("", "o"), ("above", ">"), ("below", "<")):
+def _seeds(axes, rows: pd.DataFrame, height: float, shape: str, colour: str) -> None:
+    """Draw one point a seed, open where the grid ended first (or began after), and the median."""
+    for beyond, marker in (("", shape), ("above", ">"), ("below", "<")):
         part = rows[rows["beyond"] == beyond]
         spread = np.linspace(-0.08, 0.08, len(part)) if len(part) > 1 else np.zeros(len(part))
         axes.plot(part["octave"], height + spread, marker, ls="none", color=colour, ms=5,
                   markerfacecolor="white" if beyond else colour)  # fmt: skip
-    axes.plot([rows["octave"].median()] * 2, [height - 0.14, height + 0.14], color="black", lw=2, ls="-")
+    axes.plot([rows["octave"].median()] * 2, [height - 0.12, height + 0.12], color="black", lw=2, ls="-")
 
 
 def worth(found: pd.DataFrame):

@@ -18,20 +18,24 @@ def arms(table: pd.DataFrame) -> dict[str, str]:
 
     ``beyond_<norm>``, ``conv1_<norm>`` and ``conv2_<norm>`` (where swept alone; a dash where they were not): median
     octaves over the seeds of the largest rate, less the constant gain's, and as they are. ``finding``.
-    ``worth_<norm>``: median ratio of the test loss there to the twin's, and ``turn_<norm>``, median angle a step of the
-    filters of conv2. ``best_octave`` and ``best_worth``: where the loss of Batch Normalization is lowest, and
-    that ratio there.
+    ``share_<norm>``: median percentage of the grid's rates survived, whatever was lost below. ``fixed_<norm>`` as
+    `_fixed` says. ``worth_<norm>``: median ratio of the test loss there to the twin's; ``turn_<norm>``: median angle a
+    step of the filters of conv2; ``eigenvalue_<norm>``: growth of the largest eigenvalue of its input. ``best_octave``
+    and ``best_worth``: where the loss of Batch Normalization is lowest, and its ratio to the twin's there.
     """
+    fixed, table = survival.learning(table, "weights"), survival.learning(table)
     steps = survival.lengths(table)[0]
     found, value = survival.edges(table, steps), survival.worth(table, steps)
     wide = found[found["swept"] == "both"].pivot(index="seed", columns="norm", values="octave")
     bounds = found[found["swept"] == "both"].pivot(index="seed", columns="norm", values="beyond")
-    made = {"finding": finding(likeness(table, found))}
+    made = {"finding": finding(likeness(table, found)), **_fixed(fixed)}
     for norm in wide.columns:
         at_least = "at least " if (bounds[norm] == "above").mean() > 1 / 2 else ""
         made[f"beyond_{norm}"] = f"{at_least}{(wide[norm] - wide['gain_channel']).median():g}"
-        own = value[value["norm"] == norm]
+        own, both = value[value["norm"] == norm], found[(found["swept"] == "both") & (found["norm"] == norm)]
+        made[f"share_{norm}"] = f"{100 * both['share'].median():.0f}"
         made[f"worth_{norm}"] = f"{(own['loss'] / own['twin']).median():.2g}" if len(own) else "–"
+        made[f"eigenvalue_{norm}"] = f"{own['lambda_max'].median():.2g}" if len(own) else "–"
         made[f"turn_{norm}"] = f"{own['turn2'].median():.2g}" if len(own) else "–"
         for place in ("conv1", "conv2"):
             part = found[(found["swept"] == place) & (found["norm"] == norm)]
@@ -43,8 +47,27 @@ def arms(table: pd.DataFrame) -> dict[str, str]:
     return made
 
 
+def _fixed(table: pd.DataFrame) -> dict[str, str]:
+    """``fixed_<norm>``: median octave where biases, gamma and beta do not learn; ``fixed_finding``; or dashes."""
+    names = dict.fromkeys([f"fixed_{norm}" for norm in survival.NAMES], "–") | {
+        "fixed_finding": "not all arms were run so"
+    }
+    if table.empty:
+        return names
+    found = survival.edges(table, survival.lengths(table)[0])
+    for norm, part in found.groupby("norm"):
+        at_least = "at least " if (part["beyond"] == "above").mean() > 1 / 2 else ""
+        names[f"fixed_{norm}"] = f"{at_least}{part['octave'].median():g}"
+    if set(survival.NAMES) <= set(found["norm"]):
+        names["fixed_finding"] = finding(likeness(table, found))
+    return names
+
+
 def best_losses(table: pd.DataFrame) -> pd.DataFrame:
-    """Where each arm's test loss is lowest (median of the seeds, none lost), beside the twins': one row an arm."""
+    """Where each arm's test loss is lowest (median of the seeds, none lost), beside the twins': one row an arm.
+
+    Of runs of one kind of learning.
+    """
     told = survival.curves(table, survival.lengths(table)[0])
     seeds = told["seed"].nunique()
     whole = told.groupby(["norm", "learning_rate"], sort=False).filter(lambda runs: len(runs) == seeds)
@@ -60,6 +83,7 @@ def predictions(table: pd.DataFrame, warmed: pd.DataFrame) -> dict[str, str]:
     that of the frozen gain is higher than each of theirs. ``warm_up``: no length gains more than two octaves, and none
     comes within one of BN.
     """
+    table = survival.learning(table)
     steps = survival.lengths(table)[0]
     octaves = survival.edge_summary(survival.edges(table, steps)).set_index(["swept", "norm"])["octave"]["both"]
     end = math.log2(table.loc[(table["steps"] == steps) & (table["swept"] == "both"), "learning_rate"].max())
@@ -89,4 +113,5 @@ def power_names(found: pd.DataFrame) -> pd.DataFrame:
     rates = [survival_verdicts.power(row) for _, row in told.iterrows()]
     named = {"swept": told["swept"].map(survival.PLACES), "arm": told["norm"].map(survival.NAMES), "rate": rates}
     spread = [f"{low:g} to {high:g}" for low, high in zip(told["low"], told["high"], strict=True)]
-    return pd.DataFrame({**named, "octaves, interval": spread, "relative": told["relative"].round(1)})
+    return pd.DataFrame({**named, "octaves, interval": spread, "relative": told["relative"].round(1),
+                         "of the rates": [f"{100 * share:.0f} %" for share in told["share"]]})  # fmt: skip

@@ -1,7 +1,8 @@
 """One run whose survival is in question: a LeNet whose convolutions learn at the swept rate, or one of them, or none.
 
 A point says norm, gain (of the initial weights), warm_up (steps; 0: none), swept ("both", "conv1", "conv2", "neither"),
-learning_rate (of what is swept; all else learns at 0.1), seed and steps.
+learns ("all", or "weights": the convolutions' biases, gamma and beta stay as they begin), learning_rate (of what is
+swept; all else that learns does so at 0.1), seed and steps.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ class WarmUp:
 
 
 def point(group: Mapping[str, object], rate: float, seed: int, steps: int) -> dict[str, object]:
-    """Give the point of a group (what of norm, gain, warm_up and swept is not the plain network's) at a rate."""
-    plain = {"norm": "none", "gain": DEFAULTS["gain"], "warm_up": 0, "swept": "both"}
+    """Give the point of a group, which says what is not the plain network's, all of it learning, at a rate."""
+    plain = {"norm": "none", "gain": DEFAULTS["gain"], "warm_up": 0, "swept": "both", "learns": "all"}
     return {**plain, **group, "learning_rate": rate, "seed": seed, "steps": steps}
 
 
@@ -65,11 +66,20 @@ def prepared(point: Mapping[str, object], setting: Setting) -> Job:
     """Build the network of a point, with the rates of its convolutions and a look at their steps."""
     named = {name: point[name] for name in ("norm", "gain", "learning_rate", "seed")}
     job = prepare(complete({**named, "held": HELD[point["swept"]]}), setting)
-    frozen = {"conv1.weight": 0.0, "conv2.weight": 0.0} if point["swept"] == "neither" else {}
-    own = parameter_rates(job.model, job.learning_rate, job.other_learning_rate, {**job.rates, **frozen})
+    rates = {**job.rates, **_held_still(job.model, point)}
+    own = parameter_rates(job.model, job.learning_rate, job.other_learning_rate, rates)
     steps = FilterSteps((own["conv1.weight"], own["conv2.weight"]))
-    return replace(job, rates={**job.rates, **frozen}, adjust=WarmUp(point["warm_up"]) if point["warm_up"] else None,
-                   measurements={"steps": steps, **job.measurements})  # fmt: skip
+    adjust = WarmUp(point["warm_up"]) if point["warm_up"] else None
+    return replace(job, rates=rates, adjust=adjust, measurements={"steps": steps, **job.measurements})
+
+
+def _held_still(model: nn.Module, point: Mapping[str, object]) -> dict[str, float]:
+    """Rates of 0 for what a point does not let learn."""
+    weights = {"conv1.weight", "conv2.weight"}
+    still = sorted(weights) if point["swept"] == "neither" else []
+    if point["learns"] == "weights":
+        still += [name for name, _ in model.named_parameters() if not name.startswith("fc.") and name not in weights]
+    return dict.fromkeys(still, 0.0)
 
 
 def finished(table: pd.DataFrame, drop: Sequence[str]) -> pd.DataFrame:

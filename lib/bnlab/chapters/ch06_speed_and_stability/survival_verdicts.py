@@ -1,6 +1,6 @@
 """Verdicts on survival: L-2x2 (which property lets a network survive large rates), L-Warm6 (does a warm-up do as much).
 
-What is said of C-Sup's cause, control of the power, is said here as well: by arms that have it without the rest.
+What is said of C-Sup's cause is said here as well: by the arm that has Batch Normalization's forward pass alone.
 """
 
 from __future__ import annotations
@@ -20,26 +20,35 @@ COMPARED = ["Baseline, warmed up", "BN", "Baseline"]
 LIKE_BN, LIKE_GAIN, BETWEEN = "like BN", "like the constant gain", "between"
 # Which set of properties has exactly the arms that survive like BN: weights normalised, gain frozen, detached.
 FINDINGS = {
-    (True, True, True): "each does by itself: control of the power without the rest, and a gradient that shrinks "
-    "without that control",
-    (False, True, True): "it is the control of the forward power, whatever the gradient does",
-    (True, False, True): "it is the gradient that shrinks as the weights grow, whatever the power does",
+    (True, True, True): "each does by itself: a normalised forward pass without the rest, and a gradient that shrinks "
+    "without a normalised forward pass",
+    (False, True, True): "it is the normalised forward pass, whatever the gradient does",
+    (True, False, True): "it is the gradient that shrinks as the weights grow, whatever the forward pass does",
     (True, False, False): "it takes the orthogonality of the gradient, which the two share that survive",
-    (False, False, True): "it takes both, a controlled power and a gradient that shrinks; orthogonality is not needed",
-    (False, False, False): "it takes what only the whole has, orthogonality and control of the power together",
-    (False, True, False): "no property sorts the arms: control of the power helps without the shrinking gradient and "
-    "not with it",
+    (False, False, True): "it takes both, a normalised forward pass and a gradient that shrinks; orthogonality is not "
+    "needed",
+    (False, False, False): "it takes what only the whole has, orthogonality and a normalised forward pass together",
+    (False, True, False): "no property sorts the arms: a normalised forward pass helps without the shrinking gradient "
+    "and not with it",
     (True, True, False): "no property sorts the arms: the one that lacks orthogonality alone is lost",
 }
 
 
 def properties(table: pd.DataFrame | None, *, scale: str, data: str) -> list[Verdict]:
     """L-2x2, reported: how far every arm survives, and which property sorts them."""
-    found = _edges(table)
+    whole = survival.learning(coverage.need(table, "survival runs of the arms", norm=ARMS))
+    found = _edges(whole)
     both = _of_both(found)
-    words = [f"largest rate of both convolutions survived (median): {_listed(both)}"]
-    for steps in survival.lengths(table)[1:]:
-        words.append(f"after {steps:,} steps, run around these only: {_listed(_of_both(survival.edges(table, steps)))}")
+    words = [f"largest rate of both convolutions survived (median): {_listed(both)}", finding(likeness(whole, found))]
+    fixed = survival.learning(table, "weights")
+    if len(fixed):
+        apart = survival.edges(fixed, survival.lengths(fixed)[0])
+        words.append(f"with biases, $\\gamma$ and $\\beta$ fixed: {_listed(_of_both(apart))}")
+        words += [finding(likeness(fixed, apart))] if set(ARMS) <= set(apart["norm"]) else []
+    for steps in survival.lengths(whole)[1:]:
+        words.append(
+            f"after {steps:,} steps, run around the edges only: {_listed(_of_both(survival.edges(whole, steps)))}"
+        )
     verdict = ledger.judge(
         "L-2x2",
         "reported",
@@ -47,7 +56,7 @@ def properties(table: pd.DataFrame | None, *, scale: str, data: str) -> list[Ver
         seeds=found["seed"].nunique(),
         scale=scale,
         data=data,
-        measured="; ".join([*words, finding(likeness(table, found))]),
+        measured="; ".join(words),
     )
     return [verdict]
 
@@ -83,17 +92,21 @@ def finding(like: Mapping[str, str]) -> str:
     return FINDINGS[tuple(like[norm] == LIKE_BN for norm in order)]
 
 
-def power_alone(table: pd.DataFrame | None) -> str:
-    """Say for C-Sup how far control of the forward power alone carries; nothing where the arms were not run."""
+def forward_alone(table: pd.DataFrame | None) -> str:
+    """Say for C-Sup how far the normalised forward pass alone carries; nothing where the arms were not run."""
     try:
-        found = _edges(table)
+        told = _of_both(_edges(survival.learning(coverage.need(table, "survival runs of the arms"))))
     except coverage.NotRunError:
         return ""
-    told = _of_both(found)
     frozen, batch, gain = (power(told.loc[norm]) for norm in ("batch_frozen_gain", "batch", "gain_channel"))
-    return (
-        f"; with the power controlled and nothing else {frozen} is survived, by BN {batch}, by a constant gain {gain}"
-    )
+    apart = survival.learning(table, "weights")
+    apart = apart[apart["norm"] == "batch_frozen_gain"]
+    fixed = ""
+    if len(apart):
+        row = _of_both(survival.edges(apart, survival.lengths(apart)[0])).loc["batch_frozen_gain"]
+        fixed = f" ({power(row)} with $\\gamma$ and $\\beta$ fixed)"
+    others = f"by BN {batch}, by a constant gain {gain}"
+    return f"; with BN's forward pass and a frozen backward gain {frozen} is survived{fixed}, {others}"
 
 
 def warmed_up(table: pd.DataFrame | None, *, scale: str, data: str) -> list[Verdict]:
@@ -135,10 +148,10 @@ def _warmed(wide: pd.DataFrame, beyond: pd.DataFrame, agree: pd.Series) -> str:
     return f"medians after a warm-up of {'; '.join(parts)}{bound}{more}"
 
 
-def _edges(table: pd.DataFrame | None) -> pd.DataFrame:
-    table = coverage.need(table, "survival runs of the arms", norm=ARMS)
+def _edges(table: pd.DataFrame) -> pd.DataFrame:
+    """Edges of the short runs of one kind of learning, all arms and two seeds at least there."""
+    coverage.need(table[table["swept"] == "both"], "survival runs of both convolutions", norm=ARMS)
     found = survival.edges(table, survival.lengths(table)[0])
-    coverage.need(found[found["swept"] == "both"], "survival runs of both convolutions", norm=ARMS)
     if (seeds := found["seed"].nunique()) < 2:
         raise ledger.LedgerError(f"survival runs: {seeds} seed has no interval.")
     return found
@@ -149,7 +162,7 @@ def _of_both(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _listed(both: pd.DataFrame) -> str:
-    return ", ".join(f"{NAMES[norm]} {power(both.loc[norm])}" for norm in ARMS)
+    return ", ".join(f"{NAMES[norm]} {power(both.loc[norm])}" for norm in ARMS if norm in both.index)
 
 
 def power(row: pd.Series) -> str:
