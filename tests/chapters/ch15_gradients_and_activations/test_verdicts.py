@@ -184,6 +184,7 @@ def mixed(make, bad, count):
         ("B-Fig6b", {"outputs": mixed(outputs, {"everywhere": 10}, 1)}, "partly"),
         ("B-Fig6b", {"outputs": mixed(outputs, {"everywhere": 10}, 2)}, "not reproduced"),
         ("B-Tab1", {"gradients": gradients(none=9.0)}, "reproduced"),
+        ("B-Tab1", {"gradients": gradients(none=9.05)}, "reproduced"),  # five times, to the bit
         ("B-Tab1", {"gradients": gradients(none=9.1)}, "not reproduced"),  # 5 times 9.1 is more than half of 90.5
         ("B-Tab1", {"gradients": gradients(with_bn=(0.5, 0.5, 0.5 / 1.83))}, "reproduced"),
         ("B-Tab1", {"gradients": gradients(with_bn=(0.5, 0.5, 0.5 / 1.85))}, "partly"),  # 1.85^(2/3) > 1.5
@@ -263,6 +264,12 @@ def test_rows_of_figure_six():
 def test_one_negative_entry(off, expected):
     assert moment_verdicts.one_negative(outputs(), off).verdict == expected
     assert moment_verdicts.one_negative(outputs(), -off).verdict == expected
+
+
+def test_logits_too_far_apart_for_float64_have_no_sign():
+    table = outputs()
+    one = moment_verdicts.one_negative(table.assign(logit=1.5e308 * (2 * (table["logit"] > 0) - 1)), 1e-16)
+    assert one.verdict == "not reproduced"
 
 
 @pytest.mark.parametrize(
