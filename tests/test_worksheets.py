@@ -280,6 +280,7 @@ def test_comments_go_with_their_statement():
         ("try:\n    g()\nexcept ValueError as refusal:\n    print(refusal)", {"refusal"}, {"g", "ValueError", "print"}),
         ("if x is None:\n    a = 1\nelse:\n    b = a", {"a", "b"}, {"x"}),
         ("with pool() as p:\n    q = p(r)", {"p", "q"}, {"pool", "r"}),
+        ("def top(*a):\n    b = f(*a)\n    return g(b)", {"top"}, {"f", "g"}),  # a name that symtable mistakes
     ],
 )
 def test_names_that_code_binds_and_needs(source, binds, needs):

@@ -168,7 +168,10 @@ def _globals(table: symtable.SymbolTable) -> set[str]:
     """Names that functions, classes and comprehensions take from outside."""
     found = set()
     for child in table.get_children():
-        found |= {s.get_name() for s in child.get_symbols() if s.is_global() and s.is_referenced()} | _globals(child)
+        # Symbol.is_global takes a function that is called "top" for a module (Python up to 3.13 at least).
+        function = isinstance(child, symtable.Function)
+        names = child.get_globals() if function else [s.get_name() for s in child.get_symbols() if s.is_global()]
+        found |= {name for name in names if child.lookup(name).is_referenced()} | _globals(child)
     return found
 
 
