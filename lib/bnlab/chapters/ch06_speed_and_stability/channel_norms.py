@@ -6,7 +6,7 @@ as power. ``long_runs``: errors over whole trainings, figures 7 and 8a. ``arms``
 ERR-18): Batch Normalization after one layer or the other, constant gains, matched rates, a frozen fc, and single parts
 of conv2's spectrum raised by preconditioning. ``stability``: which rates the plain network, the others, and the plain
 network with a cap on conv2's largest eigenvalue survive; ``held``: which rates of one convolution alone are survived.
-``survival`` and ``warm_up`` are those of `survival_arms`.
+``survival`` and ``warm_up`` are those of `survival_arms`, ``unknowns`` that of `unknowns`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 from bnlab import checks
-from bnlab.chapters.ch06_speed_and_stability import survival_arms
+from bnlab.chapters.ch06_speed_and_stability import survival_arms, unknowns
 from bnlab.chapters.ch06_speed_and_stability.survival_arms import SURVIVAL_IMAGES
 from bnlab.datasets import Dataset
 from bnlab.measures.probes import LeNetProbe, SplitError, probe_images
@@ -94,6 +94,8 @@ def parts(
     warm_up_octaves: Sequence[int] = (),
     warm_up_lengths: Sequence[int] = (),
     warm_up_seeds: int = 0,
+    unknown_combinations: int = 0,
+    unknown_seeds: int = 0,
     folder: Path | None = None,
 ) -> dict[str, Callable[[], pd.DataFrame]]:
     """The chapter's tables by name, each with the function that makes it; 0 epochs leaves the long runs out.
@@ -119,6 +121,8 @@ def parts(
         warm_up_octaves: as survival_octaves, of ``warm_up``.
         warm_up_lengths: gradient steps of the warm-ups.
         warm_up_seeds: seeds of that; 0 leaves it out.
+        unknown_combinations: settings of ``unknowns`` besides those that differ in one thing from the book's own.
+        unknown_seeds: seeds of that; 0 leaves it out.
         folder: keeps finished runs, so that a killed recording goes on.
 
     Raises:
@@ -147,6 +151,9 @@ def parts(
         made["long_runs"] = partial(long_runs, dataset, NETWORKS, rates, some(seeds), epochs)
     made |= survival_arms.parts(dataset, seed, stability_steps, survival_octaves, survival_seeds, survival_long_steps,
                                 warm_up_octaves, warm_up_lengths, warm_up_seeds)  # fmt: skip
+    if unknown_seeds:
+        unknowns.settings(unknown_combinations, seed)  # refuses too many, before anything runs
+        made["unknowns"] = partial(unknowns.unknowns, dataset, unknown_combinations, some(unknown_seeds))
     return {name: partial(make, folder=folder) for name, make in made.items()}
 
 

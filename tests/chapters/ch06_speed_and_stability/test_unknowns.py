@@ -1,0 +1,181 @@
+"""Settings that the document leaves open: drawn without repetition, built as they say, judged like the book's own."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from bnlab import datasets
+from bnlab.chapters.ch06_speed_and_stability import unknown_plots, unknown_verdicts, unknowns
+from bnlab.chapters.ch06_speed_and_stability.unknowns import UNKNOWNS
+from bnlab.claims.ledger import LedgerError, Verdict
+from bnlab.layers.threshold_norm import ThresholdNorm
+from bnlab.sweeps.points import Setting
+
+BOOK = {name: values[0] for name, values in UNKNOWNS.items()}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return datasets.load("digits").subset(train=300, test=100)
+
+
+def test_settings_differ_in_one_thing_and_then_in_many_without_repetition():
+    found = unknowns.settings(48, seed=0)
+    assert found[0] == BOOK
+    assert found == unknowns.settings(48, seed=0) != unknowns.settings(48, seed=1)
+    differences = [sum(setting[name] != BOOK[name] for name in BOOK) for setting in found]
+    assert differences[1:13] == [1] * 12
+    assert len(found) == 61
+    assert min(differences[13:]) >= 2
+    assert len({tuple(setting.items()) for setting in found}) == 61
+    assert all(setting[name] in UNKNOWNS[name] for setting in found for name in BOOK)
+
+
+@pytest.mark.parametrize("wrong", [-1, 2.5, 2000])
+def test_a_number_of_combinations_that_cannot_be_is_refused(wrong):
+    with pytest.raises(ValueError, match="combinations"):
+        unknowns.settings(wrong, seed=0)
+
+
+def test_a_network_is_built_as_its_setting_says(digits):
+    setting = Setting(digits, 1)
+    point = {"norm": "amplify", "learning_rate": 0.1, "seed": 0, **BOOK}
+    plain = unknowns.prepared(point, setting)
+    assert plain.other_learning_rate == 0.1
+    other = point | {"initialisation": "kaiming", "gain": 3.0, "threshold": 4.0, "power": "variance", "decay": 0.99,
+                     "other_rate": 0.01}  # fmt: skip
+    job = unknowns.prepared(other, setting)
+    layers = [layer for layer in job.model.modules() if isinstance(layer, ThresholdNorm)]
+    assert [(layer.threshold, layer.power, layer.decay) for layer in layers] == [(4.0, "variance", 0.99)] * 2
+    assert job.other_learning_rate == 0.01
+    deviation = job.model.conv2.weight.std().item()
+    assert deviation == pytest.approx(3 * (2 / (6 * 25)) ** 0.5, rel=0.1)  # Kaiming's, three times
+    assert not torch.equal(job.model.conv1.weight, plain.model.conv1.weight)
+    assert job.model.fc.bias.abs().max() == 0
+
+
+def test_images_without_their_margin_fill_their_size(digits):
+    padded = digits.subset(train=4, test=2)
+    padded.train_images[:, :, :2], padded.train_images[:, :, -2:] = 0, 0
+    padded.train_images[:, :, 2:-2, 2:-2] = 200
+    found = unknowns.enlarged(padded)
+    assert found.train_images.shape == padded.train_images.shape
+    assert (found.train_images == 200).all()
+    assert found.train_images.dtype == torch.uint8
+    assert found.checksum != padded.checksum
+
+
+def test_runs_of_different_lengths_and_mini_batches_come_back_in_order(digits, monkeypatch):
+    asked = [
+        {"norm": "none", "learning_rate": rate, "seed": 0, **BOOK, "batch_size": size}
+        for rate, size in ((0.1, 16), (unknowns.FIRST_ONLY, 64), (0.1, 64))
+    ]
+    monkeypatch.setattr(unknowns, "STEPS", 8)
+    tables = unknowns.run_batched(asked, Setting(digits, 8, (0, 5, 8)))
+    assert [table["step"].max() for table in tables] == [8, 5, 8]
+    assert np.isfinite(tables[2]["loss"]).all()
+    assert not tables[0]["loss"].equals(tables[2]["loss"])
+
+
+def test_a_table_of_real_runs_keeps_what_verdicts_read_with_units(digits, monkeypatch):
+    monkeypatch.setattr(unknowns, "STEPS", 12)
+    points = [
+        {"norm": norm, "learning_rate": rate, "seed": seed, **BOOK}
+        for norm in unknowns.NETWORKS for rate in (unknowns.FIRST_ONLY, *unknowns.RATES) for seed in range(5)
+    ]  # fmt: skip
+    made = unknowns.run_batched(points, unknowns._setting(digits))
+    named = [table.assign(**point) for point, table in zip(points, made, strict=True)]
+    table = unknowns._finished(pd.concat(named, ignore_index=True))
+    assert set(table.attrs["units"]) == set(table)
+    low = table[table["learning_rate"] == 0.01]
+    assert set(low["step"]) == {0, 5, 12}
+    assert set(table.loc[table["learning_rate"] == 3.0, "step"]) >= {0, 1, 2, 3}
+    assert table.loc[table["norm"] != "none", "power1_0"].isna().all()
+    assert table.loc[table["norm"] == "none", "power1_0"].notna().any()
+    judged = unknown_verdicts.by_setting(table).set_index("claim")["verdict"]
+    assert judged["C-Fig5"] in ("reproduced", "partly", "not reproduced")
+    assert judged["C-Fig6"] in ("reproduced", "partly", "not reproduced")
+
+
+def reach(**verdicts: str) -> pd.DataFrame:
+    """Three settings: the book's own, one with another gain, one with many changes; a claim each keyword."""
+    rows = []
+    for changed, place in (("nothing", 0), ("gain 3.0", 1), ("many", 2)):
+        for claim, words in verdicts.items():
+            rows.append((changed, claim.replace("_", "-"), words.split("/")[place]))
+    return pd.DataFrame(rows, columns=["changed", "claim", "verdict"])
+
+
+def test_counts_are_of_the_other_settings_and_a_setting_that_cannot_decide_is_one_that_does_not_agree():
+    found = unknown_verdicts.counts(reach(C_Fig6="reproduced/reproduced/partly", C_Fig7="partly/not judged/partly"))
+    assert found[["claim", "verdict", "agree", "settings"]].to_numpy().tolist() == [
+        ["C-Fig6", "reproduced", 1, 2],
+        ["C-Fig7", "partly", 1, 2],
+    ]
+
+
+def test_a_verdict_says_how_far_it_reaches_and_the_others_stay():
+    judged = [Verdict("C-Fig6", "reproduced", "a factor", scale="full"), Verdict("C-Sup", "partly", "x", scale="full")]
+    assert unknown_verdicts.with_reach(judged, None) == judged
+    told, same = unknown_verdicts.with_reach(judged, reach(C_Fig6="partly/partly/reproduced"))
+    assert told.measured.endswith("partly in the book's own, and in 1 of 2 others")
+    assert told.settings == (1, 2)
+    assert told.verdict == "reproduced"
+    assert same == judged[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [({}, "nothing"), ({"gain": 3.0}, "gain 3.0"), ({"power": "variance"}, "power variance"),
+     ({"other_rate": 0.01}, "other rate 0.01"), ({"gain": 3.0, "decay": 0.99}, "many")],
+)  # fmt: skip
+def test_what_differs_is_named(changes, word):
+    assert unknown_verdicts.changed(BOOK | changes) == word
+
+
+def made_up(slow: float, fast: float, wild: float) -> pd.DataFrame:
+    """Runs of the book's own setting: errors at the low rates of slow and fast networks, of wild ones at rate 3."""
+    rows = []
+    for norm in unknowns.NETWORKS:
+        for rate in (unknowns.FIRST_ONLY, *unknowns.RATES):
+            for seed in range(5):
+                quick = norm in ("batch", "amplify")
+                error = {0.1: 0.05, 3.0: wild if norm in ("none", "amplify") else 0.04}.get(
+                    rate, fast if quick else slow
+                )
+                for step in (0, 1, 2, 3, 4, 5) + ((300,) if rate != unknowns.FIRST_ONLY else ()):
+                    least = 4.0 if quick and step else 1.0
+                    most = 1e4 if rate == 3.0 and norm in ("none", "amplify") and step else 10.0
+                    powers = {"power1_0": 2.0, "power2_0": 0.5}
+                    rows.append({**BOOK, "norm": norm, "learning_rate": rate, "seed": seed, "step": step, "loss": 1.0,
+                                 "lambda_min": least + seed / 10, "lambda_max": most, "test_error": error, **powers,
+                                 "diverged": False})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_a_setting_is_judged_by_the_books_own_criteria():
+    found = unknown_verdicts.by_setting(made_up(slow=0.4, fast=0.1, wild=0.9)).set_index("claim")["verdict"]
+    assert found.to_dict() == {
+        "C-Fig5": "reproduced", "C-Fig6": "reproduced", "C-Fig8b": "reproduced", "C-Fig7": "reproduced",
+        "C-Fig8a": "reproduced", "C-Def": "corrected",
+    }  # fmt: skip
+    turned = unknown_verdicts.by_setting(made_up(slow=0.1, fast=0.4, wild=0.05)).set_index("claim")["verdict"]
+    assert (turned["C-Fig7"], turned["C-Fig8a"]) == ("not reproduced", "partly")
+    assert turned["C-Fig8b"] == "not judged"  # nobody is lost
+
+
+def test_a_setting_with_a_run_that_is_not_there_is_not_judged_and_one_without_the_books_own_is_an_error():
+    runs = made_up(slow=0.4, fast=0.1, wild=0.9)
+    short = runs[~((runs["norm"] == "batch") & (runs["seed"] == 4))]
+    assert unknown_verdicts.by_setting(short).set_index("claim")["verdict"]["C-Fig6"] == "not judged"
+    with pytest.raises(LedgerError, match="the book's own is not among them"):
+        unknown_verdicts.by_setting(runs.assign(gain=3.0))
+
+
+def test_the_figure_has_a_column_a_setting_and_a_letter_a_verdict(book_style):
+    table = reach(C_Fig6="reproduced/partly/partly", C_Fig7="not judged/partly/partly")
+    axes = unknown_plots.flips(table).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["the book's own", "gain 3.0"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["C-Fig6", "C-Fig7"]
+    assert [text.get_text() for text in axes.texts] == ["R", "p", "–", "p"]
