@@ -125,20 +125,27 @@ def ends(table: pd.DataFrame, value: str, words: str):
 
 
 def predicted_rates(spectra: pd.DataFrame, rates: pd.DataFrame):
-    """Plot the largest surviving rates against 2 over three largest eigenvalues, and the line where they are equal."""
+    """Plot the largest surviving rates against 2 over three largest eigenvalues, and the line where they are equal.
+
+    Left out: rates of 0, and eigenvalues that are 0 to rounding (of a softmax that is certain of every image).
+    """
     both = spectra.merge(rates, on=["arm", "depth", "seed"])
+    both = both[both["survived"] > 0]
     titles = {"features": "R of the last layer", "gaussian": "Fisher matrix", "softmax": "Fisher, softmax"}
     figure, panels = subplots(1, len(titles), height=4.2, sharey=True)
     for axes, (measure, title) in zip(panels, titles.items(), strict=True):
+        shown = both[both[measure] > 1e-12 * both["gaussian"]]
         for arm in ARMS:
-            part = both[(both["arm"] == arm) & (both[measure] > 0) & (both["survived"] > 0)]
+            part = shown[shown["arm"] == arm]
             label = NAMES[arm] if measure == "features" else None
             axes.plot(2 / part[measure], part["survived"], label=label, **LOOKS[NAMES[arm]] | {"linestyle": "none"})
+        axes.axline((1, 1), (10, 10), color=GREY, lw=1)
+        ends = 2 / shown[measure].max(), 2 / shown[measure].min()
         axes.set(title=title, xlabel=r"$2/\lambda_{\max}$", xscale="log", yscale="log")
-        line = np.array(axes.get_xlim())
-        axes.plot(line, line, color=GREY, lw=1)
-        axes.set_xlim(line)
+        if len(shown):
+            axes.set_xlim(ends[0] / 3, ends[1] * 3)
     panels[0].set_ylabel("largest surviving rate")
+    panels[0].set_ylim(both["survived"].min() / 3, both["survived"].max() * 3)
     legend_below(figure, 3)
     return figure
 
