@@ -32,7 +32,8 @@ from bnlab.sweeps.executors import usable_cores
 
 COMPUTED = ("book/index", "book/ledger", "book/explanations")  # from the verdicts of all chapters
 # TeX to HTML with its fonts, and the TeX extensions that a formula may ask for: nothing else is ever requested.
-MATHJAX = ("tex-chtml.js", "input/tex/extensions/", "output/chtml/fonts/woff-v2/")
+# `make slides` puts the one with SVG into its files.
+MATHJAX = ("tex-chtml.js", "tex-svg-full.js", "input/tex/extensions/", "output/chtml/fonts/woff-v2/")
 WATCHED = ("lib", "data", "book/claims.yml", "book/explanations.yml", "book/presets", "requirements.txt")
 
 

@@ -9,9 +9,9 @@ from bnlab.claims import book, export
 
 def write_exports(app, error) -> None:
     """Write ledger.json, ledger.csv and ledger.jsonld beside the page, the crate and the manifest at the root."""
-    if error or app.builder.format != "html":
-        return
     source, target = Path(app.srcdir), Path(app.outdir)
+    if error or app.builder.format != "html" or not (source / "CITATION.cff").is_file():  # nothing to cite
+        return
     facts = yaml.safe_load((source / "CITATION.cff").read_text(encoding="utf-8"))
     records, beside = export.rows(source), (target / export.PAGE).with_suffix("")
     beside.with_suffix(".json").write_text(export.as_json(records), encoding="utf-8")
