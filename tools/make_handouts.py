@@ -3,35 +3,27 @@
 python tools/make_handouts.py [--output handouts] [CHAPTER ...]
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from teaching import handout, pages
+from teaching import command, handout
 
 from bnlab.claims import book
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Write each chapter's page and all of them in one file; return the exit status, 2 if a chapter is not built."""
-    parser = argparse.ArgumentParser(description="One page a chapter, cut from the built book.")
-    parser.add_argument("chapters", nargs="*", help="numbers such as 04; all chapters if there are none")
-    parser.add_argument("--output", type=Path, default=Path("handouts"), help="a folder, made if it is not there")
-    asked = parser.parse_args(arguments)
-    try:
-        paths = [book.chapter(number).path for number in asked.chapters] or book.chapter_paths()
-        html = book.root() / "_build" / "html"
-        sheets = {path.stem: handout.summary(html / "book" / f"{path.stem}.html") for path in paths}
-        asked.output.mkdir(parents=True, exist_ok=True)
-        for name, sheet in sheets.items():
-            (asked.output / f"{name}.html").write_text(handout.document([sheet], html), encoding="utf-8")
-        (asked.output / "all.html").write_text(handout.document(list(sheets.values()), html), encoding="utf-8")
-    except (book.BookError, pages.PageError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(f"{len(sheets)} summaries in {asked.output}; {asked.output / 'all.html'} holds them all, a page each")
-    return 0
+    return command.run("One page a chapter, cut from the built book.", "handouts", _write, arguments)
+
+
+def _write(chapters: list[book.Chapter], html: Path, output: Path) -> str:
+    sheets = {c.path.stem: handout.summary(html / "book" / f"{c.path.stem}.html") for c in chapters}
+    output.mkdir(parents=True, exist_ok=True)
+    for name, sheet in sheets.items():
+        (output / f"{name}.html").write_text(handout.document([sheet], html), encoding="utf-8")
+    (output / "all.html").write_text(handout.document(list(sheets.values()), html), encoding="utf-8")
+    return f"{len(sheets)} summaries in {output}; {output / 'all.html'} holds them all, a page each"
 
 
 if __name__ == "__main__":

@@ -7,36 +7,28 @@ every figure numbered. nbconvert's slides know none of the directives and roles 
 reveal.js, which they need, would have to be fetched from the network.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from teaching import deck, pages
+from teaching import command, deck
 
 from bnlab.claims import book
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the decks and a page that links to them; return the exit status, 2 if a chapter is not built."""
-    parser = argparse.ArgumentParser(description="Slides of chapters, cut from the built book.")
-    parser.add_argument("chapters", nargs="*", help="numbers such as 04; all chapters if there are none")
-    parser.add_argument("--output", type=Path, default=Path("slides"), help="a folder, made if it is not there")
-    asked = parser.parse_args(arguments)
-    try:
-        chapters = [book.chapter(number) for number in asked.chapters] or book.chapters()
-        html = book.root() / "_build" / "html"
-        made = {c.path.stem: deck.deck(html / "book" / f"{c.path.stem}.html", html) for c in chapters}
-        asked.output.mkdir(parents=True, exist_ok=True)
-        for name, text in made.items():
-            (asked.output / f"{name}.html").write_text(text, encoding="utf-8")
-        links = deck.index([(f"{c.path.stem}.html", c.title) for c in chapters], "Slides")
-        (asked.output / "index.html").write_text(links, encoding="utf-8")
-    except (book.BookError, pages.PageError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(f"{len(made)} decks; open {asked.output / 'index.html'} (arrow keys go from slide to slide)")
-    return 0
+    return command.run("Slides of chapters, cut from the built book.", "slides", _write, arguments)
+
+
+def _write(chapters: list[book.Chapter], html: Path, output: Path) -> str:
+    made = {c.path.stem: deck.deck(html / "book" / f"{c.path.stem}.html", html) for c in chapters}
+    output.mkdir(parents=True, exist_ok=True)
+    for name, text in made.items():
+        (output / f"{name}.html").write_text(text, encoding="utf-8")
+    links = deck.index([(f"{c.path.stem}.html", c.title) for c in chapters], "Slides")
+    (output / "index.html").write_text(links, encoding="utf-8")
+    return f"{len(made)} decks; open {output / 'index.html'} (arrow keys go from slide to slide)"
 
 
 if __name__ == "__main__":

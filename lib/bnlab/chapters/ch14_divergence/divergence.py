@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
@@ -76,25 +76,7 @@ def parts(
         ValueError: a size below 1, a rate that is not positive or there twice, a layer step that does not divide 36, an
             unknown arm or network, an update that is no step, or fewer images than a mini-batch.
     """
-    sizes = {"batch_size": batch_size, "looks_a_seed": looks_a_seed, "layer_step": layer_step, "run_images": run_images,
-             "run_steps": run_steps, "depth_images": depth_images, "depth_steps": depth_steps,
-             "catapult_images": catapult_images, "catapult_steps": catapult_steps}  # fmt: skip
-    for name, value in sizes.items():
-        checks.whole(name, value)
-    for name, values in (("plain_steps", plain_steps), ("bn_steps", bn_steps), ("run_rates", run_rates)):
-        rates_of_a_sweep(name, list(values))
-    for name, values in (("depths", depths), ("multiples", multiples)):
-        distinct(name, list(values))
-    for name, values, known in (("depth_arms", depth_arms, (NONE, BN)),
-                                ("catapult_networks", catapult_networks, catapults.NETWORKS)):  # fmt: skip
-        distinct(name, list(values))
-        for value in values:
-            checks.choice(name, value, known)
-    if update_rate not in plain_steps:
-        raise ValueError(f"update_rate: {update_rate:g} is not one of plain_steps, {list(plain_steps)}")
-    if APART % layer_step:
-        raise ValueError(f"layer_step: {layer_step} does not divide {APART}, the layers from 8 to 44 and 80")
-    enough_images(dataset, max(batch_size * looks_a_seed, run_images, depth_images, catapult_images))
+    _refuse(dict(locals()))
     every = seeds_from(seed, seeds)
     look = partial(
         looks.look, dataset=dataset, depth=depth, images=batch_size, middle=depth // 2, layer_step=layer_step,
@@ -115,6 +97,29 @@ def parts(
         ),
         "catapults": partial(_table, flights, fly, folder),
     }
+
+
+def _refuse(given: Mapping[str, object]) -> None:
+    """Refuse arguments of `parts` that cannot be run, by their names, before anything runs."""
+    counted = ("batch_size", "looks_a_seed", "layer_step", "run_images", "run_steps", "depth_images", "depth_steps",
+               "catapult_images", "catapult_steps")  # fmt: skip
+    for name in counted:
+        checks.whole(name, given[name])
+    for name in ("plain_steps", "bn_steps", "run_rates"):
+        rates_of_a_sweep(name, list(given[name]))
+    for name in ("depths", "multiples"):
+        distinct(name, list(given[name]))
+    for name, known in (("depth_arms", (NONE, BN)), ("catapult_networks", catapults.NETWORKS)):
+        distinct(name, list(given[name]))
+        for value in given[name]:
+            checks.choice(name, value, known)
+    rate, steps, layers = given["update_rate"], list(given["plain_steps"]), given["layer_step"]
+    if rate not in steps:
+        raise ValueError(f"update_rate: {rate:g} is not one of plain_steps, {steps}")
+    if APART % layers:
+        raise ValueError(f"layer_step: {layers} does not divide {APART}, the layers from 8 to 44 and 80")
+    looked_at = given["batch_size"] * given["looks_a_seed"]
+    enough_images(given["dataset"], max(looked_at, *(given[f"{name}_images"] for name in ("run", "depth", "catapult"))))
 
 
 class _Shared:
