@@ -189,27 +189,49 @@ def alive(process: int) -> bool:
         return False
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc"), reason="looks for processes in /proc")
-def test_a_run_that_is_stopped_or_killed_keeps_what_there_is_and_earlier_results(mini, tmp_path):
-    program = """
+WAITING = textwrap.dedent("""
     import signal, sys
     from bnlab.commands import cli
     signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests
     sys.exit(cli.main(["run", "90", "-p", "wait", "60", "--quiet", "-o", sys.argv[1]]))
-    """
+""")
+
+
+SLOW = textwrap.dedent("""
+    import asyncio
+    from nbclient import client, util
+    quick = client.NotebookClient._async_cleanup_kernel
+
+    async def slow(self):
+        await self.km.shutdown_kernel(now=True)
+        await asyncio.sleep(3)  # so long that the cell, given up, notices that its kernel is gone
+        await quick(self)
+
+    client.NotebookClient._cleanup_kernel = util.run_sync(slow)
+""")
+
+
+def start_waiting(folder: Path, number: int, before: str = "") -> list[subprocess.Popen]:
+    """Start runs that wait in their last cell, and return when all of them do."""
+    command = [sys.executable, "-c", before + WAITING, str(folder)]
+    running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(number)]
+    deadline = time.monotonic() + 120
+    checked = '"execution_count": 2'  # the check cell
+    while sum(checked in partial.read_text() for partial in folder.glob(".*")) < number:
+        assert time.monotonic() < deadline, "not all runs began"
+        time.sleep(0.1)
+    return running
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="looks for processes in /proc")
+def test_a_run_that_is_stopped_or_killed_keeps_what_there_is_and_earlier_results(mini, tmp_path):
     folder = tmp_path / "out"
     folder.mkdir()
     earlier = write_json(folder / "90_tiny.ipynb", tiny_chapter())
     whole = earlier.read_bytes()
-    running = {}
-    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):  # all at once: they share the folder
-        command = [sys.executable, "-c", textwrap.dedent(program), str(folder)]
-        running[ending] = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    endings = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)  # all at once: they share the folder
+    running = dict(zip(endings, start_waiting(folder, 3), strict=True))
     deadline = time.monotonic() + 120
-    checked = '"execution_count": 2'  # the check cell
-    while sum(checked in partial.read_text() for partial in folder.glob(".*")) < 3:
-        assert time.monotonic() < deadline, "not all runs began"
-        time.sleep(0.1)
     kernels = [kernel for process in running.values() for kernel in children(process.pid)]
     assert len(kernels) == 3
     for ending, process in running.items():
@@ -230,6 +252,15 @@ def test_a_run_that_is_stopped_or_killed_keeps_what_there_is_and_earlier_results
     while any(alive(kernel) for kernel in kernels):
         assert time.monotonic() < deadline, "a kernel goes on"
         time.sleep(0.1)
+
+
+def test_a_run_that_is_stopped_says_one_line_on_a_slow_machine_too(mini, tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (process,) = start_waiting(folder, 1, before=SLOW)
+    process.send_signal(signal.SIGINT)
+    told = process.communicate(timeout=60)[1]
+    assert told == f"bnlab: stopped; what was executed is kept in {folder / '90_tiny.stopped.ipynb'}\n"
 
 
 @pytest.mark.parametrize("written", ["", "{", '{"cells": [{"cell_type": "code", "execution_count": null}]}'])
