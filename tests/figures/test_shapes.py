@@ -217,3 +217,11 @@ def test_the_legend_below_names_each_line_once_and_covers_nothing():
     assert legend(figure) == ["b", "a"]
     assert below.get_window_extent().y1 < left.xaxis.get_tightbbox().y0
     assert figure.legends[0].get_window_extent().y1 <= below.get_window_extent().y0
+
+
+def test_a_line_breaks_where_nothing_is_known_for_decades():
+    table = pd.DataFrame({"x": [0.001, 0.01, 3.0], "y": [1.0, 2.0, 3.0], "g": "a"})
+    for decades, known in ((2, [True, True, False, True]), (None, [True] * 3)):
+        _, axes = shapes.subplots()
+        shapes.lines_with_quartiles(axes, table, "x", "y", "g", decades=decades)
+        assert np.isfinite(axes.lines[0].get_ydata()).tolist() == known

@@ -79,8 +79,9 @@ def points_on_lines(
 
 
 def lines_with_quartiles(
-    axes, table, x: str, y: str, group: str, *, spread="band", looks=None, label: Name | None = str, marks=None, **look
-):
+    axes, table, x: str, y: str, group: str, *, spread="band", looks=None, label: Name | None = str, marks=None,
+    decades: float | None = None, **look,
+):  # fmt: skip
     """Draw the median of y at each x, one line a group, and how the table's rows (seeds) spread around it.
 
     Args:
@@ -93,6 +94,7 @@ def lines_with_quartiles(
         looks: as in `lines`.
         label: what the legend calls a group.
         marks: about how many markers stand on a line; by default one an x.
+        decades: neighbours that lie more powers of ten apart than so many are not joined: nothing is known between.
         look: of all lines.
 
     Raises:
@@ -102,6 +104,8 @@ def lines_with_quartiles(
         raise ValueError(f"spread = {spread!r}: one of {', '.join(SPREADS)}.")
     for name, rows, own in _groups(table, group, looks):
         found = quartiles(rows, y, x)
+        if decades is not None:
+            found = _broken(found, decades)
         low, middle, high = (found[column] for column in found)
         if spread == "bars":
             bars = {"yerr": [middle - low, high - middle], "capsize": 3, "elinewidth": 1}
@@ -183,6 +187,13 @@ def _groups(table: pd.DataFrame, group: str, looks: dict | None) -> Iterator[tup
         rows = table[table[group] == name]
         if len(rows):
             yield name, rows, look
+
+
+def _broken(found: pd.DataFrame, decades: float) -> pd.DataFrame:
+    """Put a row without numbers between neighbours that lie far apart, where a line then breaks."""
+    x = found.index.to_numpy(float)
+    gaps = np.sqrt(x[1:] * x[:-1])[np.log10(x[1:] / x[:-1]) > decades]
+    return found.reindex(np.sort(np.concatenate([x, gaps])))
 
 
 def _line(axes, x, y, label: Name | None, name, marks: int | None, look: dict) -> None:

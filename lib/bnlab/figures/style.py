@@ -27,6 +27,7 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlesize": "medium",
+    "axes.formatter.min_exponent": 3,  # 0.2 and 100 on a logarithmic axis, not 2 x 10^-1 and 10^2
     "font.size": 11,
     "lines.linewidth": 1.8,
     "lines.markersize": 5,

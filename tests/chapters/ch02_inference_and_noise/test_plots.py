@@ -56,11 +56,18 @@ def test_noise_draws_three_sources():
     assert labelled(figure.axes[0])["$x$ = 1, drawn"].get_ydata().tolist() == [0.5, 0.25]
 
 
-def test_spread_puts_eval_mode_beside_its_class():
+def test_spread_is_counted_from_eval_mode():
     logits = pd.DataFrame([(mode, name, value) for mode, value in (("train", 1.0), ("train", 2.0), ("eval", 5.0))
                            for name in ("zero", "one")], columns=["mode", "class", "logit"])  # fmt: skip
     figure = plots.spread(logits)
-    assert labelled(figure.axes[0])["eval mode: the same every time"].get_ydata().tolist() == [5.0, 5.0]
+    assert sum(list(line.get_ydata()) == [-3.5, -3.5] for line in figure.axes[0].lines) == 2  # the medians
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["zero\n5.0", "one\n5.0"]
+
+
+def test_an_arm_that_no_run_brought_to_the_loss_is_named():
+    rows = [(arm, seed, 0.1, np.nan if arm == "a" else 0.1, 0.2) for arm in ("a", "b") for seed in (0, 1)]
+    figure = plots.regularisation(pd.DataFrame(rows, columns=["arm", "seed", "train_loss", "gap", "test_loss"]), 0.1)
+    assert [(text.get_text(), text.xy[1]) for text in figure.axes[1].texts] == [("not reached", 0)]
 
 
 @pytest.mark.parametrize("missing", [False, True])

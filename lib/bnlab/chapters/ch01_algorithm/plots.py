@@ -1,5 +1,6 @@
 """Plots of chapter 1: what Batch Normalization does to values and gradients, what it costs, what small batches do."""
 
+import math
 from itertools import product
 
 import numpy as np
@@ -85,18 +86,26 @@ def gradient_terms(table: pd.DataFrame):
 
     Args:
         table: columns ``panel`` (title), ``row``, ``column``, ``value``; the first panel is the input and has its own
-            colours, the others share one scale around zero.
+            colours, the others share one scale around zero. What would be blank on it is magnified by a power of ten,
+            and its title says so.
     """
     titles = groups(table["panel"])
     figure, panels = subplots(2, 3, height=5)
     largest = table[table["panel"].isin(titles[1:])]["value"].abs().quantile(0.995)
     for axes, title in zip(panels.flat, titles, strict=True):
         pixels = table[table["panel"] == title].pivot(index="row", columns="column", values="value")
-        drawn = heat_map(axes, pixels, **({"cmap": "gray"} if title == titles[0] else {"reach": largest}))
-        axes.set(xticks=[], yticks=[], title=title)
+        times = 1 if title == titles[0] else _magnification(pixels, largest)
+        drawn = heat_map(axes, times * pixels, **({"cmap": "gray"} if title == titles[0] else {"reach": largest}))
+        axes.set(xticks=[], yticks=[], title=title if times == 1 else f"{title}, times {times:,}")
     bar = {"shrink": 0.8, "location": "bottom", "aspect": 40, "label": "gradient (loss per unit of $x$ or $y$)"}
     figure.colorbar(drawn, ax=panels, **bar)
     return figure
+
+
+def _magnification(pixels: pd.DataFrame, largest: float) -> int:
+    """The power of ten that brings the pixels to the scale, no further."""
+    peak = pixels.abs().max().max()
+    return 10 ** max(0, math.floor(math.log10(largest / peak))) if peak else 1
 
 
 def jacobian(matrix: np.ndarray, singular_values: pd.DataFrame):
@@ -177,7 +186,6 @@ def error_against_batch_size(runs: pd.DataFrame):
     axes.set_xscale("log", base=2)
     plain_ticks(axes.xaxis, groups(runs["m"]))
     axes.set(xlabel="$m$ (images)", ylabel="test error (%)", yscale="log")
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("{x:g}")
+    plain_ticks(axes.yaxis)
     axes.legend()
     return figure

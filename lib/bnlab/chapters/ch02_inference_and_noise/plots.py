@@ -18,7 +18,7 @@ from bnlab.figures.shapes import (
     points_on_lines,
     subplots,
 )
-from bnlab.figures.style import COLOURS, GREY, line_styles
+from bnlab.figures.style import GREY, line_styles
 
 
 def estimates(ratios: pd.DataFrame):
@@ -105,9 +105,10 @@ def mismatch(runs: pd.DataFrame, decay: float):
                          spread="bars")  # fmt: skip
     axes.axhline(0.01, color=GREY, lw=1, ls=":")
     decayed = rows[rows["schedule"] != "constant"].drop_duplicates("stage")
-    axes.set_xticks(decayed["stage"], [f"stage {s + 1}\n(decayed: {r:g})" for s, r in
-                                       zip(decayed["stage"], decayed["rate"], strict=True)])  # fmt: skip
-    axes.set(yscale="log", ylabel="mismatch\n(standard deviations of the logits)", xlabel="learning rate")
+    axes.set_xticks(decayed["stage"], [f"stage {stage + 1}" for stage in decayed["stage"]])
+    rates = ", ".join(f"{rate:g}" for rate in decayed["rate"])
+    axes.set(yscale="log", ylabel="mismatch\n(standard deviations of the logits)")
+    axes.set_xlabel(f"stage (a decayed learning rate is {rates})")
     legend_below(figure)
     return figure
 
@@ -130,7 +131,7 @@ def noise(deviations: pd.DataFrame):
 
 
 def spread(logits: pd.DataFrame):
-    """Plot one image's logits among many sets of batch-mates, class by class, beside those of eval mode.
+    """Plot how far one image's logits lie from those of eval mode, among many sets of batch-mates, class by class.
 
     Args:
         logits: columns ``mode`` ("train" or "eval"), ``class``, ``logit``.
@@ -138,15 +139,14 @@ def spread(logits: pd.DataFrame):
     figure, axes = subplots(height=3.8)
     train, fixed = (logits[logits["mode"] == mode] for mode in ("train", "eval"))
     order = groups(logits["class"])
-    axes.boxplot([train.loc[train["class"] == name, "logit"] for name in order], positions=range(len(order)),
-                 widths=0.6, patch_artist=True, boxprops={"facecolor": "#A9CBE3"}, medianprops={"color": "black"},
-                 flierprops={"markersize": 2})  # fmt: skip
-    axes.set_xticks(range(len(order)), [str(name) for name in order], rotation=30 if max(map(len, order)) > 3 else 0)
-    values = fixed.drop_duplicates("class").set_index("class").loc[order, "logit"]
-    axes.plot(np.arange(len(order)), values, "D", color=COLOURS[1], label="eval mode: the same every time", zorder=5)
-    axes.plot([], [], "s", color="#A9CBE3", markersize=9, label="train mode, among random batch-mates")
-    axes.set(xlabel="class", ylabel="logit")
-    legend_below(figure)
+    values = fixed.drop_duplicates("class").set_index("class")["logit"]
+    axes.axhline(0, color=GREY, lw=1)
+    axes.boxplot([train.loc[train["class"] == name, "logit"] - values[name] for name in order],
+                 positions=range(len(order)), widths=0.6, patch_artist=True, boxprops={"facecolor": "#A9CBE3"},
+                 medianprops={"color": "black"}, flierprops={"markersize": 2})  # fmt: skip
+    axes.set_xticks(range(len(order)), [f"{name}\n{values[name]:.1f}" for name in order],
+                    rotation=30 if max(map(len, order)) > 3 else 0)  # fmt: skip
+    axes.set(xlabel="class, and its logit in eval mode", ylabel="logit in train mode\nminus that in eval mode")
     return figure
 
 
@@ -167,12 +167,14 @@ def regularisation(levels: pd.DataFrame, target: float):
     top.invert_xaxis()
     top.set(xlabel="training loss (nats; training goes to the right)", ylabel="test loss (nats)")
     top.set(xscale="log", yscale="log")
-    top.legend(ncols=2)
+    legend_below(top, 2)
     table = levels[levels["train_loss"] == target].pivot_table(index="seed", columns="arm", values="gap", dropna=False)
     places = [arm for arm in looks if arm in table]
     for _, row in table.iterrows():
         bottom.plot(row[places].to_numpy(), np.arange(len(places)), "-", color="#BBBBBB", lw=1)
     for place, arm in enumerate(places):
+        if table[arm].isna().all():
+            bottom.annotate("not reached", (0.5, place), xycoords=("axes fraction", "data"), va="center", color=GREY)
         bottom.plot(table[arm], np.full(len(table), place), looks[arm]["marker"], color=looks[arm]["color"])
         bottom.plot(table[arm].median(), place, "|", color="black", markersize=22)
     bottom.set_yticks(range(len(places)), places)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from bnlab.figures.shapes import (
     aside,
+    groups,
     legend_below,
     lines,
     plain_ticks,
@@ -42,8 +43,10 @@ def layer_decay(trajectories: pd.DataFrame, fits: pd.DataFrame, rate: float):
     ends = [known["theory"].min() / 2, known["theory"].max() * 2]
     right.loglog(ends, ends, color=GREY, lw=1, ls="-", zorder=0)
     right.set(xlabel="predicted $|\\ln|1 - \\mu\\lambda_k||$", ylabel="measured slope a step")
-    right.set(title="all modes, all rates", xscale="log", yscale="log")
-    legend_below(right, 3, title="rate (in $1/\\lambda_{\\max}$)")
+    several = len(groups(known["rate"])) > 1
+    right.set(title=f"all modes, {'all rates' if several else 'this rate'}", xscale="log", yscale="log")
+    if several:
+        legend_below(right, 3, title="rate (in $1/\\lambda_{\\max}$)")
     return figure
 
 

@@ -14,25 +14,28 @@ AS_DRAWN = "as drawn"  # the weights before any training, in column ``weights``
 
 
 def block_maps(blocks: pd.DataFrame, channels: int = 6):
-    """Plot R as a heat map, plain and with its channels scaled.
+    """Plot R as a heat map, plain and with its channels scaled, each over the mean power of a pixel: on one scale.
 
     Args:
         blocks: table ``blocks``: ``row``, ``column``, ``plain``, ``scaled`` (power).
         channels: how many blocks stand on a side.
     """
-    figure, panels = subplots(1, 2, height=3.7)
-    for axes, view in zip(panels, ("plain", "scaled"), strict=True):
-        R = blocks.pivot(index="row", columns="column", values=view).to_numpy()
+    figure, panels = subplots(1, 2, height=3.7, sharey=True)
+    views = {view: blocks.pivot(index="row", columns="column", values=view).to_numpy() for view in ("plain", "scaled")}
+    relative = {view: R / R.diagonal().mean() for view, R in views.items()}
+    ends = {"vmin": min(0, *(R.min() for R in relative.values())), "vmax": max(R.max() for R in relative.values())}
+    for axes, (view, R) in zip(panels, relative.items(), strict=True):
         pixels = len(R) // channels
-        image = heat_map(axes, R, vmin=min(0, R.min()))
+        image = heat_map(axes, R, **ends)
         middles = np.arange(channels) * pixels + pixels / 2 - 0.5
         axes.set_xticks(middles, range(channels))
         axes.set_yticks(middles, range(channels))
         for edge in np.arange(1, channels) * pixels - 0.5:
             axes.axhline(edge, color="white", lw=0.8, ls="-")
             axes.axvline(edge, color="white", lw=0.8, ls="-")
-        axes.set(xlabel="channel", ylabel="channel", title=f"$\\mathbb{{R}}$, {view}")
-        figure.colorbar(image, ax=axes, shrink=0.75, label="power")
+        axes.set(xlabel="channel", title=f"$\\mathbb{{R}}$, {view}")
+    panels[0].set_ylabel("channel")
+    figure.colorbar(image, ax=panels, shrink=0.75, label="over the mean power of a pixel")
     return figure
 
 

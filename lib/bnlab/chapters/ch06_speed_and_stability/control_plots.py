@@ -14,19 +14,27 @@ MODES = {"paper": "fc as in the paper", "matched": "fc's rate matched", "frozen"
 def forest(found: pd.DataFrame):
     """Plot what every arm gains over its baseline in the final test error: median, quartiles and every seed.
 
-    One panel a treatment of fc; the dashed line is what Batch Normalization after both layers gains there.
+    One panel a treatment of fc; the dashed line is what Batch Normalization after both layers gains there. A treatment
+    of a single arm has no panel: it is a row of the first one.
 
     Args:
         found: ``arm``, ``fc_mode``, ``seed``, ``gain`` (fraction of the test images).
     """
-    arms = [arm for arm in groups(found["arm"]) if arm != "baseline"]
-    modes = [mode for mode in MODES if len(found[(found["fc_mode"] == mode) & (found["arm"] != "baseline")])]
+    found = found[found["arm"] != "baseline"]
+    single = [mode for mode in MODES if len(groups(found.loc[found["fc_mode"] == mode, "arm"])) == 1]
+    alone = found["fc_mode"].isin(single)
+    found = found.assign(
+        arm=found["arm"].where(~alone, found["arm"] + ", " + found["fc_mode"].map(MODES)),
+        fc_mode=found["fc_mode"].where(~alone, "paper"),
+    )
+    arms = groups(found["arm"])
+    modes = [mode for mode in MODES if mode in set(found["fc_mode"])]
     widths = [1.6 if mode == "paper" else 1 for mode in modes]
     grid = {"sharey": True, "width_ratios": widths, "squeeze": False}
     figure, panels = subplots(1, len(modes), height=1.3 + 0.3 * len(arms), **grid)
     for axes, mode in zip(panels[0], modes, strict=True):
         there = found[found["fc_mode"] == mode].assign(gain=lambda table: 100 * table["gain"])
-        for arm, (low, middle, high) in quartiles(there[there["arm"] != "baseline"], "gain", "arm").iterrows():
+        for arm, (low, middle, high) in quartiles(there, "gain", "arm").iterrows():
             gains, height = there.loc[there["arm"] == arm, "gain"], arms.index(arm)
             look = {"color": COLOURS[1] if "raised" in arm else COLOURS[0]}
             axes.plot(gains, np.full(len(gains), height), "|", ms=8, alpha=0.6, ls="none", **look)
@@ -36,7 +44,7 @@ def forest(found: pd.DataFrame):
         axes.axvline(0, color="black", lw=1, ls="-")
         if len(both):
             axes.axvline(both.median(), color="black", lw=1, ls="--")
-        axes.set(xlabel="gain (points)", title=MODES[mode])
+        axes.set(xlabel="gain (points)", title=MODES[mode] if len(modes) > 1 else "")
     panels[0][0].set_yticks(range(len(arms)), arms)
     panels[0][0].set_ylim(len(arms) - 0.5, -0.5)
     return figure
@@ -82,6 +90,7 @@ def largest_stable_rates(found: pd.DataFrame):
     for place, norm in enumerate(norms):
         _rates(panels[0][0], free[free["norm"] == norm], place + np.linspace(-0.15, 0.15, 9), LOOKS[norm])
     panels[0][0].set_xticks(range(len(norms)), [NAMES[norm].replace("_", "\n") for norm in norms])
+    panels[0][0].set_xlim(-0.6, len(norms) - 0.4)
     panels[0][0].set(yscale="log", ylabel="largest rate survived")
     rates = groups(found["largest"].dropna())
     panels[0][0].set_ylim(rates[0] / 1.5, rates[-1] * 1.5)
@@ -92,6 +101,7 @@ def largest_stable_rates(found: pd.DataFrame):
             _rates(right, capped[capped["cap"] == cap], place + np.linspace(-0.15, 0.15, 9), LOOKS["none"])
         real = caps[caps < NEVER_REACHED]
         right.set_xticks(range(len(caps)), [f"{cap:g}" if cap in real else "none" for cap in caps])
+        right.set_xlim(-0.6, len(caps) - 0.4)
         right.set(xlabel="cap on conv2's eigenvalues (power)", title="Baseline, conv1 at rate 0.1")
         if len(real) > 1:
             product = (capped["largest"] * capped["cap"])[capped["cap"] < NEVER_REACHED].median()

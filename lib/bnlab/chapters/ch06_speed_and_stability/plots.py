@@ -78,6 +78,7 @@ def eigenvalues(first_steps: pd.DataFrame, step: int = 5):
         _bars_by_rate(axes, ends, column, 1.15)
         axes.set(xlabel="learning rate of the convolutions", ylabel=f"$\\lambda_{{\\{name}}}$ of $R$ (power)")
         axes.set(xscale="log", yscale="log")
+    plain_ticks(panels[0].yaxis)
     panels[0].set_title("smallest eigenvalue (Figure 6)")
     panels[1].set_title("largest eigenvalue (Figure 8b)")
     legend_below(figure, 4)
@@ -102,11 +103,11 @@ def training_curves(long_runs: pd.DataFrame, rates: list[float], steps_of_an_epo
     figure, panels = subplots(rows, columns, height=1 + 2.3 * rows, sharex=True, squeeze=False)
     for axes, rate in zip(panels.flat, rates, strict=False):
         part = runs[runs["learning_rate"] == rate]
-        lines_with_quartiles(axes, part, "epoch", "test_error", "norm", looks=LOOKS, label=NAMES.get)
         ends = part[part["step"] == part.groupby("norm")["step"].transform("max")]
         medians = ends.groupby("norm")["test_error"].median()
-        lost = [name for norm, name in NAMES.items() if norm not in medians[medians <= 80]]
-        if lost:
+        drawn = part[~part["norm"].isin(medians.index[medians > 80])]  # who only guesses has no curve
+        lines_with_quartiles(axes, drawn, "epoch", "test_error", "norm", looks=LOOKS, label=NAMES.get)
+        if lost := [name for norm, name in NAMES.items() if norm not in medians[medians <= 80]]:
             axes.annotate(f"lost: {', '.join(lost)}", (0.98, 0.88), xycoords="axes fraction", ha="right", va="top")
         axes.set(yscale="log", title=f"rate {rate:g}")
         plain_ticks(axes.yaxis)
@@ -143,4 +144,5 @@ def final_errors(ends: pd.DataFrame):
 def _bars_by_rate(axes, rows: pd.DataFrame, column: str, ratio: float) -> None:
     """Draw median and quartiles over the seeds against the rate, moved a little so that equal values stay visible."""
     moved = aside(rows, "learning_rate", "norm", ratio, factor=True)
-    lines_with_quartiles(axes, moved, "learning_rate", column, "norm", spread="bars", looks=LOOKS, label=NAMES.get)
+    lines_with_quartiles(axes, moved, "learning_rate", column, "norm", spread="bars", looks=LOOKS, label=NAMES.get,
+                         decades=2)  # fmt: skip

@@ -53,15 +53,18 @@ def frontier(finals: pd.DataFrame, noise: float, level: float):
     figure, axes = subplots(height=5.2, width=6.4)
     runs = finals[(finals["role"] == "reported") & (finals["fc"] == "frozen")]
     keys = ["norm", "rate", "seed"]
+    runs = runs.assign(test_error=100 * runs["test_error"])
     pairs = runs[runs["noise"] == 0].merge(runs[runs["noise"] == noise], on=keys, suffixes=("_clean", "_noisy"))
+    end = 1.05 * pairs[["test_error_clean", "test_error_noisy"]].max().max()
     for name in (name for name in NAMES if name in set(pairs["norm"])):
         rows = pairs[pairs["norm"] == name]
         clean, noisy = rows.groupby("rate")["test_error_clean"].median(), quartiles(rows, "test_error_noisy", "rate")
         reach = [noisy["middle"] - noisy["low"], noisy["high"] - noisy["middle"]]
         axes.errorbar(clean, noisy["middle"], reach, capsize=3, label=NAMES[name], **LOOKS[name])
-    axes.plot([0, 0.95], [0, 0.95], color="black", lw=1, ls="-", zorder=0)
-    axes.axvline(level, color="#888888", lw=1, ls=":", zorder=0)
-    axes.set(xlabel="test error without noise", ylabel=f"test error, noise {noise:g}", xlim=(0, 0.95), ylim=(0, 0.95))
+    axes.plot([0, end], [0, end], color="black", lw=1, ls="-", zorder=0)
+    axes.axvline(100 * level, color="#888888", lw=1, ls=":", zorder=0)
+    names = {"xlabel": "test error without noise (%)", "ylabel": f"test error, noise {noise:g} (%)"}
+    axes.set(xlim=(0, end), ylim=(0, end), **names)
     legend_below(figure, 2)
     return figure
 
@@ -76,7 +79,7 @@ def increases(matched: pd.DataFrame):
     noises = groups(matched["noise"])
     figure, panels = subplots(1, len(noises), height=0.5 * len(names) + 1.6, sharey=True, squeeze=False)
     for axes, noise in zip(panels[0], noises, strict=True):
-        rows = matched[matched["noise"] == noise]
+        rows = matched[matched["noise"] == noise].assign(increase=lambda table: 100 * table["increase"])
         for name, (low, middle, high) in quartiles(rows, "increase", "norm").iterrows():
             values, height = rows.loc[rows["norm"] == name, "increase"], names.index(name)
             look = LOOKS[name]
@@ -84,7 +87,7 @@ def increases(matched: pd.DataFrame):
             axes.plot(middle, height, "|", color=look["color"], ms=18, mew=2.5, ls="none")
             axes.plot(values, [height] * len(values), look["marker"], color=look["color"], ms=5, ls="none")
         axes.axvline(0, color="black", lw=1, ls="-")
-        axes.set(xlabel="increase of the test error", title=f"noise {noise:g}")
+        axes.set(xlabel="increase of the test error (points)", title=f"noise {noise:g}")
     panels[0][0].set_yticks(range(len(names)), [NAMES[name] for name in names])
     panels[0][0].invert_yaxis()
     return figure
@@ -100,9 +103,9 @@ def long_runs(runs: pd.DataFrame, rates: dict[str, float]):
     figure, panels = subplots(1, 2, height=4.6, sharey=True)
     own = runs[(runs["role"] == "reported") & (runs["fc"] == "frozen") & (runs["rate"] == runs["norm"].map(rates))]
     for axes, noise in zip(panels, (0.0, own["noise"].max()), strict=True):
-        rows = own[own["noise"] == noise]
+        rows = own[own["noise"] == noise].assign(test_error=lambda table: 100 * table["test_error"])
         lines_with_quartiles(axes, rows, "step", "test_error", "norm", looks=LOOKS, label=NAMES.get, marker="")
         axes.set(xlabel="gradient steps", yscale="log", title=f"noise {noise:g}")
-    panels[0].set_ylabel("test error")
+    panels[0].set_ylabel("test error (%)")
     legend_below(figure, 2)
     return figure

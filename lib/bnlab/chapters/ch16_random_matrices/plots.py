@@ -145,10 +145,9 @@ def deep_linear(rates: pd.DataFrame):
         rates: table of `deep_linear.largest_stable_rates`: ``depth``, ``run``, ``largest_rate``.
     """
     figure, ax = subplots(height=3.6)
-    lines(ax, rates, "depth", "largest_rate", "run", label="draw {}".format)
+    lines(ax, rates, "depth", "largest_rate", "run", label=None, color=COLOURS[0], linestyle="-", marker="o")
     ax.set(xlabel="depth (layers)", ylabel="largest stable learning rate", xscale="log", yscale="log")
     plain_ticks(ax.xaxis, groups(rates["depth"]))
-    ax.legend()
     return figure
 
 
