@@ -12,6 +12,7 @@ network with a cap on conv2's largest eigenvalue survive; ``held``: which rates 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +26,7 @@ from bnlab.datasets import Dataset
 from bnlab.measures.probes import LeNetProbe, SplitError, probe_images
 from bnlab.sweeps.limits import enough_images, rates_of_a_sweep
 from bnlab.sweeps.points import DEFAULTS, Setting, epochs_to_steps, run_points
+from bnlab.sweeps.settings import taking
 from bnlab.sweeps.sweep import grid, seeds_from
 
 NETWORKS = ("none", "batch", "amplify", "suppress")  # the four networks of the document
@@ -73,87 +75,82 @@ FC_MODES = ("frozen", "matched")  # besides the paper's
 CHANGED = ("norm", "fc", "conv", "spectrum")  # names of a point by which arms differ
 
 
-def parts(
-    dataset: Dataset,
-    first_rates: list[float],
-    first_seeds: int,
-    sensitivity_seeds: int,
-    arm_rates: list[float],
-    arm_epochs: int,
-    arm_seeds: int,
-    stability_rates: list[float],
-    stability_steps: int,
-    stability_seeds: int,
-    rates: list[float],
-    epochs: int,
-    seeds: int,
-    seed: int,
-    survival_octaves: Sequence[int] = (),
-    survival_seeds: int = 0,
-    survival_long_steps: int = 0,
-    warm_up_octaves: Sequence[int] = (),
-    warm_up_lengths: Sequence[int] = (),
-    warm_up_seeds: int = 0,
-    unknown_combinations: int = 0,
-    unknown_seeds: int = 0,
-    folder: Path | None = None,
-) -> dict[str, Callable[[], pd.DataFrame]]:
+@dataclass(frozen=True)
+class Settings:
+    """What decides the tables of chapter 06 besides the data.
+
+    Raises:
+        ValueError: an argument out of its range, or a grid of survival that does not double.
+    """
+
+    first_rates: list[float]  # learning rates of the first steps
+    first_seeds: int  # seeds of the first steps
+    sensitivity_seeds: int  # seeds of the sensitivity arms; 0 leaves them out
+    arm_rates: list[float]  # learning rates of the arms
+    arm_epochs: int  # passes over the training images in the arms
+    arm_seeds: int  # seeds of the arms
+    stability_rates: list[float]  # learning rates, each twice the one before, at which runs are watched for divergence
+    stability_steps: int  # gradient steps that a rate must survive
+    stability_seeds: int  # seeds of that
+    rates: list[float]  # learning rates of the long runs, in the order in which they are run
+    epochs: int  # passes over the training images in the long runs; 0 leaves them out
+    seeds: int  # seeds of the long runs
+    seed: int  # the first seed
+    survival_octaves: Sequence[int] = ()  # logarithms to base 2 of the rates of ``survival``, one after the other
+    survival_seeds: int = 0  # seeds of that; 0 leaves it out
+    survival_long_steps: int = 0  # gradient steps of its long runs
+    warm_up_octaves: Sequence[int] = ()  # as survival_octaves, of ``warm_up``
+    warm_up_lengths: Sequence[int] = ()  # gradient steps of the warm-ups
+    warm_up_seeds: int = 0  # seeds of that; 0 leaves it out
+    unknown_combinations: int = 0  # settings of ``unknowns`` besides those that differ in one thing from the book's own
+    unknown_seeds: int = 0  # seeds of that; 0 leaves it out
+
+    def __post_init__(self) -> None:
+        lists = {"first_rates": self.first_rates, "arm_rates": self.arm_rates, "stability_rates": self.stability_rates}
+        for name, values in (lists | ({"rates": self.rates} if self.epochs else {})).items():
+            rates_of_a_sweep(name, values)
+        if any(high != 2 * low for low, high in pairwise(self.stability_rates)):
+            raise ValueError(
+                f"stability_rates = {self.stability_rates!r} must be a grid in factors of 2, from low to high"
+            )
+        checks.whole("arm_epochs", self.arm_epochs)
+        checks.whole("stability_steps", self.stability_steps)
+        checks.whole("epochs", self.epochs, least=0)
+
+
+@taking(Settings)
+def parts(dataset: Dataset, settings: Settings, folder: Path | None = None) -> dict[str, Callable[..., pd.DataFrame]]:
     """The chapter's tables by name, each with the function that makes it; 0 epochs leaves the long runs out.
 
     Args:
         dataset: 32 x 32 images.
-        first_rates: learning rates of the first steps.
-        first_seeds: seeds of the first steps.
-        sensitivity_seeds: seeds of the sensitivity arms; 0 leaves them out.
-        arm_rates: learning rates of the arms.
-        arm_epochs: passes over the training images in the arms.
-        arm_seeds: seeds of the arms.
-        stability_rates: learning rates, each twice the one before, at which runs are watched for divergence.
-        stability_steps: gradient steps that a rate must survive.
-        stability_seeds: seeds of that.
-        rates: learning rates of the long runs, in the order in which they are run.
-        epochs: passes over the training images in the long runs; 0 leaves them out.
-        seeds: seeds of the long runs.
-        seed: the first seed.
-        survival_octaves: logarithms to base 2 of the rates of ``survival``, one after the other.
-        survival_seeds: seeds of that; 0 leaves it out.
-        survival_long_steps: gradient steps of its long runs.
-        warm_up_octaves: as survival_octaves, of ``warm_up``.
-        warm_up_lengths: gradient steps of the warm-ups.
-        warm_up_seeds: seeds of that; 0 leaves it out.
-        unknown_combinations: settings of ``unknowns`` besides those that differ in one thing from the book's own.
-        unknown_seeds: seeds of that; 0 leaves it out.
+        settings: see `Settings`, whose fields are given by keyword.
         folder: keeps finished runs, so that a killed recording goes on.
 
     Raises:
-        ValueError: before anything runs: an argument out of its range, a grid of survival that does not double, fewer
-            images than a mini-batch has.
+        ValueError: as `Settings`, or fewer images than a mini-batch has; before anything runs.
     """
-    lists = {"first_rates": first_rates, "arm_rates": arm_rates, "stability_rates": stability_rates}
-    for name, values in (lists | ({"rates": rates} if epochs else {})).items():
-        rates_of_a_sweep(name, values)
-    if any(high != 2 * low for low, high in pairwise(stability_rates)):
-        raise ValueError(f"stability_rates = {stability_rates!r} must be a grid in factors of 2, from low to high")
-    checks.whole("arm_epochs", arm_epochs)
-    checks.whole("stability_steps", stability_steps)
-    checks.whole("epochs", epochs, least=0)
     enough_images(dataset, RATED_AT)
-    some = partial(seeds_from, seed)
+    some = partial(seeds_from, settings.seed)
+    watched = settings.stability_rates, some(settings.stability_seeds), settings.stability_steps
     made = {
-        "first_steps": partial(first_steps, dataset, NETWORKS, first_rates, some(first_seeds)),
-        "arms": partial(arms, dataset, arm_rates, some(arm_seeds), arm_epochs),
-        "stability": partial(stability, dataset, NETWORKS, stability_rates, some(stability_seeds), stability_steps),
-        "held": partial(held, dataset, NETWORKS, stability_rates, some(stability_seeds), stability_steps),
+        "first_steps": partial(first_steps, dataset, NETWORKS, settings.first_rates, some(settings.first_seeds)),
+        "arms": partial(arms, dataset, settings.arm_rates, some(settings.arm_seeds), settings.arm_epochs),
+        "stability": partial(stability, dataset, NETWORKS, *watched),
+        "held": partial(held, dataset, NETWORKS, *watched),
     }
-    if sensitivity_seeds:
-        made["sensitivity"] = partial(sensitivity, dataset, SENSITIVITY_RATES, some(sensitivity_seeds))
-    if epochs:
-        made["long_runs"] = partial(long_runs, dataset, NETWORKS, rates, some(seeds), epochs)
-    made |= survival_arms.parts(dataset, seed, stability_steps, survival_octaves, survival_seeds, survival_long_steps,
-                                warm_up_octaves, warm_up_lengths, warm_up_seeds)  # fmt: skip
-    if unknown_seeds:
-        unknowns.settings(unknown_combinations, seed)  # refuses too many, before anything runs
-        made["unknowns"] = partial(unknowns.unknowns, dataset, unknown_combinations, some(unknown_seeds))
+    if settings.sensitivity_seeds:
+        made["sensitivity"] = partial(sensitivity, dataset, SENSITIVITY_RATES, some(settings.sensitivity_seeds))
+    if settings.epochs:
+        made["long_runs"] = partial(long_runs, dataset, NETWORKS, settings.rates, some(settings.seeds), settings.epochs)
+    of_survival = (settings.survival_octaves, settings.survival_seeds, settings.survival_long_steps,
+                   settings.warm_up_octaves, settings.warm_up_lengths, settings.warm_up_seeds)  # fmt: skip
+    made |= survival_arms.parts(dataset, settings.seed, settings.stability_steps, *of_survival)
+    if settings.unknown_seeds:
+        unknowns.settings(settings.unknown_combinations, settings.seed)  # refuses too many, before anything runs
+        made["unknowns"] = partial(
+            unknowns.unknowns, dataset, settings.unknown_combinations, some(settings.unknown_seeds)
+        )
     return {name: partial(make, folder=folder) for name, make in made.items()}
 
 
