@@ -60,7 +60,7 @@ class Settings:
     bfloat16: bool = False  # whether these networks compute under autocast
     sharp_images: int = 500  # on which fully connected networks are trained to one loss
     ratios: Sequence[float] = (0.0008, 0.00125, 0.002, 0.003, 0.004, 0.005)  # of rate to batch size
-    batch_sizes: Sequence[int] = (16, 40, 100, 256)  # with each of which every ratio is run
+    batch_sizes: Sequence[int] = (8, 24, 80, 256)  # with each of which every ratio is run
     repeats: int = 1  # runs of each pair, all with seeds of their own
     level: float = 0.05  # training loss (nats) at which they are looked at
     sharp_epochs: int = 600  # passes at most
