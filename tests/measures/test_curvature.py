@@ -109,3 +109,24 @@ def test_bad_input_is_named_in_one_line(call, words):
     with pytest.raises(ValueError, match=words) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("factor", [0.0, 3.0])
+def test_a_hessian_with_one_eigenvalue(factor):
+    """Zero, say: a softmax that is certain of every image has no curvature."""
+    line = nn.Linear(3, 1, bias=False).double()
+    made = LossSurface(line, torch.eye(3, dtype=torch.float64), torch.zeros(3),
+                       lambda outputs, _: factor * outputs.square().sum() / 2)  # fmt: skip
+    found = ends(made, 2)
+    assert found.largest.tolist() == pytest.approx([factor])
+    assert found.smallest == pytest.approx(factor)
+    assert found.residuals.shape == (2,)
+
+
+def test_a_hessian_with_as_many_different_eigenvalues_as_are_asked_for():
+    line = nn.Linear(3, 1, bias=False).double()
+    made = LossSurface(line, torch.eye(3, dtype=torch.float64), torch.tensor([1.0, 5.0, 5.0]).double(),
+                       lambda outputs, weights: (outputs.flatten().square() * weights).sum() / 2)  # fmt: skip
+    found = ends(made, 2)
+    assert found.largest.tolist() == pytest.approx([5.0, 1.0])
+    assert found.smallest == pytest.approx(1.0)

@@ -43,7 +43,7 @@ def hessian_ends(
     Lanczos's iteration from a start that ``generator`` draws, every new direction made orthogonal to all before it,
     until the residuals of the largest eigenvalues are below ``tolerance`` times the first of them, and that of the
     smallest below ``tolerance`` times itself, or after ``most`` products. The residuals returned are measured by
-    products of their own. An eigenvalue that is several times there shows once.
+    products of their own. An eigenvalue that is several times there shows once: there may be fewer than ``top``.
 
     >>> x = torch.eye(3, dtype=torch.float64)
     >>> line = torch.nn.Linear(3, 1, bias=False).double()
@@ -63,7 +63,7 @@ def hessian_ends(
     checks.number("tolerance", tolerance, above=0, below=1)
     checks.whole("most", most, top + 1)
     values, vectors, products = _lanczos(surface, top, tolerance, min(most, size), generator)
-    top = min(top, len(values) - 1)
+    top = min(top, len(values))  # of a Hessian with fewer different eigenvalues all are found
     chosen = [*range(len(values) - 1, len(values) - 1 - top, -1), 0]
     values, vectors = values[chosen], vectors[chosen]
     scale = float(values.abs().max()) or 1.0
