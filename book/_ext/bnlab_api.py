@@ -128,6 +128,12 @@ def without_factories(app, what, name, member, options, signature: str | None, r
     return (signature or "").replace("<factory>", "...") or None, returned
 
 
+def as_it_is_called(_app, function, _bound):
+    """Show the signature that a decorated function declares: autodoc reads defaults in the source of the one inside."""
+    if hasattr(function, "__signature__") and hasattr(function, "__wrapped__"):
+        del function.__wrapped__
+
+
 def setup(app) -> dict:
     """Connect to Sphinx."""
     app.setup_extension("sphinx.ext.autodoc")
@@ -136,6 +142,7 @@ def setup(app) -> dict:
     app.add_directive("bnlab-floor", Floor)
     app.add_directive("bnlab-public", Public)
     app.connect("autodoc-process-docstring", as_meant, priority=600)  # after napoleon
+    app.connect("autodoc-before-process-signature", as_it_is_called, priority=100)  # before autodoc_preserve_defaults
     app.connect("autodoc-process-signature", without_factories)
     app.connect("missing-reference", resolve)
     return {"version": bnlab.__version__, "parallel_read_safe": True, "parallel_write_safe": True}

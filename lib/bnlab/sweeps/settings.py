@@ -48,7 +48,6 @@ def taking(settings: type) -> Callable[[Callable], Callable]:
             return function(*given, settings=chosen, **named)
 
         call.__signature__ = inspect.Signature([*first, *fields, *rest])
-        del call.__wrapped__  # Sphinx would look for the fields' defaults in the source of ``function``
         return call
 
     return decorate

@@ -40,11 +40,11 @@ class Settings:
     depths: Sequence[int] = (8, 56)  # of the ResNets whose largest rate is looked for, 6n + 2; eight seeds each
     rate_width: int = 4  # channels of their first stage
     rate_pooled: int = 4  # pixels a side that are averaged to one for them
-    first_steps: int = 6  # of SGD that a rate must survive; after a warm-up so many at the full rate
+    first_steps: int = 5  # of SGD that a rate must survive; after a warm-up so many at the full rate
     rate_batch: int = 16  # images in each
     rate_factor: float = 2.0  # to which the border is known
     # Lengths (steps) of the linear warm-up of networks without BN; all take as many steps in all.
-    warmups: Sequence[int] = (12,)
+    warmups: Sequence[int] = (10,)
     warmup_depths: Sequence[int] = (8,)  # of these ResNets
     depth: int = 8  # of the ResNet of the experiment of Figure 1
     width: int = 8  # channels of its first stage
