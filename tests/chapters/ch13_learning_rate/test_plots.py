@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from rate_tables import THREE, changed, drawn, largest_rates, plateau, runs, sharpness, tables, warm_up
 
@@ -49,6 +50,13 @@ def test_diverged_runs_have_no_curve_and_stand_at_chance():
     assert np.isfinite(curves).all()
     ends = heights(plots.rates(lost))
     assert (ends == 0.1).sum() > 5
+
+
+def test_no_look_at_a_plateau_before_the_rate_is_reached():
+    early = plateau().assign(step=125)
+    both = pd.concat([early, plateau()], ignore_index=True)
+    for axes in plots.plateau(both).axes:
+        assert min(min(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) > 2) > 200
 
 
 def test_a_plateau_that_diverged_has_no_mark():

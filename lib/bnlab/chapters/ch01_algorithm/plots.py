@@ -105,7 +105,7 @@ def gradient_terms(table: pd.DataFrame):
 def _magnification(pixels: pd.DataFrame, largest: float) -> int:
     """The power of ten that brings the pixels to the scale, no further."""
     peak = pixels.abs().max().max()
-    return 10 ** max(0, math.floor(math.log10(largest / peak))) if peak else 1
+    return 10 ** math.floor(math.log10(largest / peak)) if 0 < peak < largest else 1
 
 
 def jacobian(matrix: np.ndarray, singular_values: pd.DataFrame):

@@ -4,6 +4,7 @@ Every function takes tidy tables (those of `noise_sensitivity` and `noise_matchi
 closed matplotlib Figure; the same function draws the quick and the recorded run.
 """
 
+import numpy as np
 import pandas as pd
 
 from bnlab.figures.shapes import groups, legend_below, lines_with_quartiles, plain_ticks, quartiles, subplots
@@ -55,7 +56,7 @@ def frontier(finals: pd.DataFrame, noise: float, level: float):
     keys = ["norm", "rate", "seed"]
     runs = runs.assign(test_error=100 * runs["test_error"])
     pairs = runs[runs["noise"] == 0].merge(runs[runs["noise"] == noise], on=keys, suffixes=("_clean", "_noisy"))
-    end = 1.05 * pairs[["test_error_clean", "test_error_noisy"]].max().max()
+    end = 1.05 * np.nanmax([100 * level, *pairs[["test_error_clean", "test_error_noisy"]].max()])
     for name in (name for name in NAMES if name in set(pairs["norm"])):
         rows = pairs[pairs["norm"] == name]
         clean, noisy = rows.groupby("rate")["test_error_clean"].median(), quartiles(rows, "test_error_noisy", "rate")

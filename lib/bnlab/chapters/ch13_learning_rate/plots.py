@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bnlab.chapters.ch13_learning_rate import rate_verdicts, sharpness_verdicts, training_verdicts
+from bnlab.chapters.ch13_learning_rate.plateau import WARMUP
 from bnlab.figures.shapes import (
     aside,
     groups,
@@ -141,8 +142,12 @@ def sharpness(table: pd.DataFrame):
 
 
 def plateau(table: pd.DataFrame):
-    """Plot batch sharpness and largest eigenvalue in units of 2 / rate against the step, a panel a rate."""
-    units = table.assign(**{name: table[name] * table["rate"] / 2 for name in ("batch", "largest")})
+    """Plot batch sharpness and largest eigenvalue in units of 2 / rate against the step, a panel a rate.
+
+    Looks during the warm-up are left out: the rate is not yet the one that 2 / rate is of.
+    """
+    units = table[table["step"] > WARMUP]
+    units = units.assign(**{name: units[name] * units["rate"] / 2 for name in ("batch", "largest")})
     words = {"batch": "batch sharpness", "largest": "$\\lambda_{\\max}$ of the full loss"}
     long = units.melt(["rate", "seed", "step"], list(words), var_name="what").replace(np.inf, np.nan).dropna()
     rates = groups(table["rate"])
