@@ -116,7 +116,7 @@ def test_page_opens_offline_without_trouble(page, context):
 @pytest.mark.parametrize("context", [1280], indirect=True)
 def test_search_finds_a_word_offline(context):
     view, troubles = visit(context, (HTML / "search.html").as_uri() + "?q=eigenvalue")
-    view.wait_for_selector("ul.search li", timeout=15_000)
+    view.wait_for_selector("ul.search li", timeout=60_000)
     assert troubles == []
 
 

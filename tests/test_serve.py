@@ -61,13 +61,13 @@ def test_pages_are_shown_until_told_to_stop(pages, taken):
     try:
         line = process.stdout.readline()
         assert line == f"http://localhost:{port}/book/index.html  (Ctrl-C stops)\n"
-        with urlopen(line.split()[0].replace("localhost", "127.0.0.1"), timeout=30) as page:
+        with urlopen(line.split()[0].replace("localhost", "127.0.0.1"), timeout=120) as page:
             assert b"The front page" in page.read()
         with pytest.raises(HTTPError, match="404"):
-            urlopen(f"http://127.0.0.1:{port}/../../etc/passwd", timeout=30)
+            urlopen(f"http://127.0.0.1:{port}/../../etc/passwd", timeout=120)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

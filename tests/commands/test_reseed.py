@@ -310,7 +310,7 @@ def test_told_to_stop_it_leaves_no_process_and_one_line(seeded, number):
     time.sleep(3)  # into the cell that sleeps
     assert processes_of(str(temporary))
     process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 130
     assert said == "bnlab: stopped; what was finished is kept.\n"
     assert processes_of(str(temporary)) == []
