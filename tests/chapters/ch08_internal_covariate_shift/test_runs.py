@@ -8,7 +8,10 @@ import pytest
 import torch
 
 from bnlab import datasets
-from bnlab.chapters.ch08_internal_covariate_shift import arms, estimates, factorial, runs, trajectories
+from bnlab.chapters.ch08_internal_covariate_shift import arms, convolutional, estimates, factorial, runs, trajectories
+from bnlab.measures.probes import probe_images
+from bnlab.models.vgg import VGG
+from bnlab.randomness import generator
 from bnlab.theory.divergences import histogram_kl
 
 SMALL = {"depth": 2, "width": 12, "activation": "relu", "steps": 40, "every": 5, "levels": [2.0, 1.0]}
@@ -113,6 +116,12 @@ def parts(data, **other):
         ({"levels": [0.3, 1.0]}, r"levels: \[0.3, 1.0\] do not fall"),
         ({"levels": []}, "levels"),
         ({"seeds": 0}, "seeds = 0"),
+        (
+            {"vgg_widths": [4], "vgg_rates": [0.1], "vgg_steps": 5},
+            "images of 32 x 32, and digits has 8 x 8: give size 32",
+        ),
+        ({"vgg_widths": [4], "vgg_rates": [], "vgg_steps": 5}, "vgg_rates"),
+        ({"vgg_widths": [4], "vgg_rates": [0.1], "vgg_steps": 0}, "vgg_steps"),
     ],
 )
 def test_what_cannot_run_is_refused_before_anything_runs(data, given, words):
@@ -124,6 +133,46 @@ def test_parts_make_their_tables(data):
     made = {name: make() for name, make in parts(data).items()}
     assert set(made) == {"trajectories", "arms"}
     assert all(set(table.attrs["units"]) == set(table.columns) for table in made.values())
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return datasets.load("digits", size=32)
+
+
+def test_convolutional_networks_make_a_table_of_the_same_kind(pictures, some):
+    made = parts(pictures, steps=2, vgg_widths=[2, 3], vgg_rates=[0.03], vgg_steps=4, seeds=2, every=2, levels=[100.0])
+    assert list(made) == ["trajectories", "arms", "vgg"]
+    table = made["vgg"]()
+    assert table.attrs["units"] == some.attrs["units"]
+    assert set(table["arm"]) == {arms.NONE, arms.BN}
+    at = table[table["at"] == "loss 100"]
+    assert at.groupby(["arm", "seed"])["layer"].apply(list).tolist() == [[1, 2, 3, 4]] * 4  # 3 convolutions and fc
+    assert (at[["drift", "difference"]] > 0).all(axis=None)
+    assert at["cosine"].abs().max() <= 1
+
+
+@pytest.mark.parametrize("arm", list(convolutional.NORMS))
+def test_gradient_shift_of_a_convolutional_network_by_hand(pictures, arm):
+    """The last layer's gradient before and after all convolutions have stepped, each by its own plain step."""
+    rate = 0.05
+    how = {"steps": 1, "every": 1, "batch_size": 64, "levels": [100.0], "probe": 32}
+    point = {"arm": arm, "learning_rate": rate, "seed": 0}
+    found = convolutional.vgg_run(point, dataset=pictures, widths=[2], **how)
+    net = VGG(1, widths=[2], norm=convolutional.NORMS[arm], generator=generator(0, "weights"))
+    images, labels = probe_images(pictures, 32), runs.probe_labels(pictures, 32)
+    seen = []
+    for _ in range(2):
+        net.zero_grad()
+        torch.nn.functional.cross_entropy(net(images), labels).backward()
+        seen.append(torch.cat([p.grad.flatten().clone() for p in net.fc.parameters()]).double())
+        with torch.no_grad():
+            for name, p in net.named_parameters():
+                if not name.startswith("fc"):
+                    p -= rate * p.grad
+    told = found[(found["at"] == "loss 100") & (found["layer"] == 2)].iloc[0]
+    assert told["difference"] == pytest.approx((seen[0] - seen[1]).norm().item(), rel=1e-4)
+    assert told["cosine"] == pytest.approx(torch.cosine_similarity(*seen, dim=0).item(), rel=1e-5)
 
 
 def test_trajectories(data):

@@ -217,6 +217,18 @@ def test_criteria_of_the_arms(claim, table, expected):
     assert judged({"arms": table})[claim].verdict == expected
 
 
+def test_the_convolutional_networks_decide_where_they_ran():
+    calm = of(BN, "drift", 0.01, at="loss 0.3")
+    shifting = changed(of(BN, "drift", 0.1, at="loss 0.3"), 0.2, "difference", arm=BN, at="loss 0.3")
+    for vgg, arms_table, expected in ((shifting, calm, "reproduced"), (calm, shifting, "not reproduced")):
+        found = judged({"arms": arms_table, "vgg": vgg}, scale="full")["E-ICS5"]
+        assert found.verdict == expected
+        assert found.measured.startswith("VGG-like: Shift with BN")
+        assert " Fully connected: Shift with BN" in found.measured
+    never = shifting[shifting["at"] == "end"]
+    assert judged({"vgg": never}, scale="full")["E-ICS5"].verdict == "not run at full scale"
+
+
 def test_predictions_by_seed():
     table = slow(GRADIENT_ONLY, 12.0, [0, 1])
     table = changed(table, 50.0, "steps_to_loss", arm=DETACHED, seed=[0, 2], learning_rate=0.1)

@@ -109,31 +109,47 @@ def controls(runs: pd.DataFrame, **where: str) -> list[Verdict]:
     )]  # fmt: skip
 
 
-def comparable(runs: pd.DataFrame, **where: str) -> list[Verdict]:
-    """Judge E-ICS5 by moments and by gradients, at equal loss and equal rate; the cosines are reported."""
-    arms = (NONE, BN)
-    ratios = {}
-    for value in ("drift", "difference"):
-        both = at_level(runs, value, arms)
-        ratios[value] = both[BN] / both[NONE]
-    holds = (ratios["drift"] >= COMPARABLE) & (ratios["difference"] >= COMPARABLE)
-    cosines = {value: at_level(runs, value, arms).median() for value in ("cosine", "cosine_matched")}
-    spread = {value: quartiles(ratio.to_numpy()) for value, ratio in ratios.items()}
-    told = " and ".join(
-        f"{found.median:.2f} ({found.q1:.2f} to {found.q3:.2f}) of {what}"
-        for found, what in zip(spread.values(), ("moments", "$\\Vert G - G'\\Vert$"), strict=True)
-    )
-    own, matched = cosines.values()
+def comparable(runs: pd.DataFrame, vgg: pd.DataFrame | None = None, **where: str) -> list[Verdict]:
+    """Judge E-ICS5 at equal loss and equal rate: in the VGG-like networks where they ran, else in the others.
+
+    Args:
+        runs: table of `factorial.arm_runs`.
+        vgg: table of `convolutional.vgg_runs`, if there is one; then ``runs`` is reported beside it.
+        where: scale and data of the verdict.
+    """
+    networks = {"": runs} if vgg is None else {"VGG-like: ": vgg, " Fully connected: ": runs}
+    told = "".join(name + _shift_told(table) for name, table in networks.items())
+    decides = shift_ratios(runs if vgg is None else vgg)
+    gradients = quartiles(decides["difference"].to_numpy())
     return [judge(
         "E-ICS5",
-        trend(holds),
-        statistic=spread["difference"].median,
-        interval=(spread["difference"].q1, spread["difference"].q3),
-        seeds=len(holds),
-        measured=f"Shift with BN over shift without: {told} (medians and quartiles). The cosine of $G$ and $G'$ is "
-        f"{own[BN]:.2f} with and {own[NONE]:.2f} without, after equal turns {matched[BN]:.2f} and {matched[NONE]:.2f}.",
+        trend((decides >= COMPARABLE).all(axis=1)),
+        statistic=gradients.median,
+        interval=(gradients.q1, gradients.q3),
+        seeds=len(decides),
+        measured=told,
         **where,
     )]  # fmt: skip
+
+
+def shift_ratios(runs: pd.DataFrame) -> pd.DataFrame:
+    """Give by seed the shift with BN over that without, of moments (``drift``) and of gradients (``difference``)."""
+    both = {value: at_level(runs, value, (NONE, BN)) for value in ("drift", "difference")}
+    return pd.DataFrame({value: table[BN] / table[NONE] for value, table in both.items()})
+
+
+def _shift_told(runs: pd.DataFrame) -> str:
+    ratios = shift_ratios(runs)
+    spread = [quartiles(ratios[value].to_numpy()) for value in ("drift", "difference")]
+    told = " and ".join(
+        f"{found.median:.2f} ({found.q1:.2f} to {found.q3:.2f}) of {what}"
+        for found, what in zip(spread, ("moments", "$\\Vert G - G'\\Vert$"), strict=True)
+    )
+    own, matched = (at_level(runs, value, (NONE, BN)).median() for value in ("cosine", "cosine_matched"))
+    return (
+        f"Shift with BN over shift without: {told} (medians and quartiles). The cosine of $G$ and $G'$ is "
+        f"{own[BN]:.2f} with and {own[NONE]:.2f} without, after equal turns {matched[BN]:.2f} and {matched[NONE]:.2f}."
+    )
 
 
 def good_start(runs: pd.DataFrame, **where: str) -> list[Verdict]:

@@ -1,7 +1,7 @@
 """What of Batch Normalization speeds training up: every arm of `arms` at every rate, and both tables of the chapter.
 
 Arms are compared at the best of the same rates each, since they need different ones, or at the rate at which the plain
-network is fastest. The tables: ``trajectories`` (of `trajectories`), ``arms``.
+network is fastest. The tables: ``trajectories`` (of `trajectories`), ``arms``, and ``vgg`` (of `convolutional`).
 """
 
 from __future__ import annotations
@@ -15,20 +15,19 @@ import pandas as pd
 
 from bnlab import checks
 from bnlab.chapters.ch08_internal_covariate_shift.arms import ARMS, NONE
-from bnlab.chapters.ch08_internal_covariate_shift.runs import UNITS, run
+from bnlab.chapters.ch08_internal_covariate_shift.convolutional import check_vgg, vgg_runs
+from bnlab.chapters.ch08_internal_covariate_shift.runs import BATCH_SIZE, PROBE, run, swept
 from bnlab.chapters.ch08_internal_covariate_shift.trajectories import trajectories
 from bnlab.datasets import Dataset
-from bnlab.sweeps.failures import refuse_failures
 from bnlab.sweeps.limits import enough_images, rates_of_a_sweep
-from bnlab.sweeps.sweep import grid, seeds_from, sweep
-
-BATCH_SIZE = 64
+from bnlab.sweeps.sweep import grid, seeds_from
 
 
 def parts(
     dataset: Dataset, *, sigmoid_rate: float, sigmoid_steps: int, looks: int, arms: Sequence[str],
     rates: Sequence[float], depth: int, width: int, activation: str, steps: int, every: int, levels: Sequence[float],
-    seeds: int, seed: int, folder: Path | None = None,
+    seeds: int, seed: int, vgg_widths: Sequence[int] = (), vgg_rates: Sequence[float] = (), vgg_steps: int = 0,
+    folder: Path | None = None,
 ) -> dict[str, Callable[[], pd.DataFrame]]:  # fmt: skip
     """The chapter's tables by name, each with the function that makes it.
 
@@ -47,6 +46,9 @@ def parts(
         levels: losses, from high to low, at which arms are compared.
         seeds: how many, of weights, batches and noise.
         seed: the first.
+        vgg_widths: channels of the VGG-like networks (images of 32 x 32), two convolutions each; none: no such table.
+        vgg_rates: learning rates at which they are run.
+        vgg_steps: their gradient steps.
         folder: keeps finished runs, so that a killed recording goes on.
 
     Raises:
@@ -56,6 +58,10 @@ def parts(
         checks.choice("arms", name, tuple(ARMS))
     rates_of_a_sweep("rates", list(rates))
     enough_images(dataset, BATCH_SIZE)
+    if vgg_widths:
+        rates_of_a_sweep("vgg_rates", list(vgg_rates))
+        checks.whole("vgg_steps", vgg_steps)
+        check_vgg(dataset, vgg_widths)
     if list(levels) != sorted(levels, reverse=True) or not all(level > 0 for level in levels) or not len(levels):
         raise ValueError(f"levels: {list(levels)!r} do not fall from high to low, all above 0")
     every_seed = seeds_from(seed, seeds)
@@ -63,18 +69,24 @@ def parts(
         "depth": depth, "width": width, "activation": activation, "steps": steps, "every": every,
         "levels": list(levels),
     }  # fmt: skip
-    return {
+    made = {
         "trajectories": partial(
             trajectories, dataset, every_seed, rate=sigmoid_rate, steps=sigmoid_steps, looks=looks, width=width
         ),
         "arms": partial(arm_runs, dataset, arms, rates, every_seed, folder=folder, **shared),
     }
+    if vgg_widths:
+        made["vgg"] = partial(
+            vgg_runs, dataset, vgg_rates, every_seed, widths=vgg_widths, steps=vgg_steps, every=every, levels=levels,
+            folder=folder,
+        )  # fmt: skip
+    return made
 
 
 def arm_runs(
     dataset: Dataset, arms: Sequence[str], rates: Sequence[float], seeds: Sequence[int], *, depth: int, width: int,
     activation: str, steps: int, every: int, levels: Sequence[float], folder: Path | None = None,
-    executor: Executor | None = None, progress: bool = True, probe: int = 256,
+    executor: Executor | None = None, progress: bool = True, probe: int = PROBE,
 ) -> pd.DataFrame:  # fmt: skip
     """Run every arm at every rate and seed; columns arm, learning_rate, seed and those of `runs.UNITS`.
 
@@ -86,15 +98,7 @@ def arm_runs(
         batch_size=BATCH_SIZE, levels=list(levels), probe=probe,
     )  # fmt: skip
     points = grid(arm=list(arms), learning_rate=list(rates), seed=list(seeds))
-    # Worker processes cannot share a GPU's tensors: there the runs follow each other.
-    on_gpu = dataset.train_images.is_cuda
-    batched = (lambda some: [one(point) for point in some]) if on_gpu else None
-    table = sweep(points, one, folder=folder, executor=executor, batched=batched, progress=progress)
-    refuse_failures(table)
-    table = table.drop(columns="status")
-    units = {"arm": "name", "learning_rate": "1", "seed": "number"} | UNITS
-    table.attrs["units"] = {column: units[column] for column in table}
-    return table
+    return swept(one, points, dataset, folder=folder, executor=executor, progress=progress)
 
 
 def ends(runs: pd.DataFrame) -> pd.DataFrame:

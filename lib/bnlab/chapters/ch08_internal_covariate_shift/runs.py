@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -26,6 +28,8 @@ from bnlab.measures.gradient_shift import gradient_shifts
 from bnlab.measures.probes import probe_images, using_batch_statistics
 from bnlab.measures.shift import layer_moments, moment_drift
 from bnlab.randomness import generator
+from bnlab.sweeps.failures import refuse_failures
+from bnlab.sweeps.sweep import sweep
 from bnlab.tables import table
 from bnlab.training.train import DIVERGED
 
@@ -33,6 +37,8 @@ TURN = 0.01  # radians that every earlier weight matrix turns where angular upda
 TEST_IMAGES = 500
 GRADIENT_IMAGES = 128  # of the fixed ones
 LOOKS_A_DRIFT = 4  # looks between two at which the moments are looked at again one step later
+BATCH_SIZE = 64
+PROBE = 256  # fixed images that are looked at
 GOOD = 0.9  # accuracy that counts as learned
 UNITS = {
     "at": "name", "layer": "number", "step": "gradient steps", "loss": "nats", "drift": "deviations a step",
@@ -46,25 +52,50 @@ def run(
     point: dict[str, object], *, dataset: Dataset, depth: int, width: int, activation: str, steps: int, every: int,
     batch_size: int, levels: Sequence[float], probe: int,
 ) -> pd.DataFrame:  # fmt: skip
-    """Train at a point (arm, learning_rate, seed) and tell, for each hidden layer's output, what `UNITS` names.
-
-    Rows: ``at`` is each level of the loss, at the first look at which it is reached, and "end": there ``drift`` is the
-    median over the run. ``drift``: of the moments of what enters the next layer, from one step to the next;
-    ``travelled``: since the start. ``difference``, ``share`` and ``cosine``: between the gradients of the next layer's
-    weights, before and after the step of the layers below at the run's rate; ``cosine_matched``: if each weight matrix
-    turned by `TURN`. ``steps_to_loss`` and ``steps_to_good``: to the last level, and to `GOOD` accuracy on test images;
-    infinite if never. Loss and accuracy are those of evaluation, on fixed images.
-    """
+    """Train at a point (arm, learning_rate, seed) and tell, for each hidden layer's output, what `follow` tells."""
     arm, rate, seed = str(point["arm"]), float(point["learning_rate"]), int(point["seed"])
     images = probe_images(dataset, probe)
-    labels = probe_labels(dataset, probe)
-    test = dataset.subset(test=min(TEST_IMAGES, len(dataset.test_labels)))
-    batches = endless(dataset, batch_size, generator(seed, "order of mini-batches"))
     first, _ = next(endless(dataset, batch_size, generator(seed, "order of mini-batches")))
     sizes = (images[0].numel(), len(dataset.classes))
     fixed = images if arm == PINNED else first  # LSUV is set on a mini-batch
     net = network(arm, *sizes, depth=depth, width=width, activation=activation, seed=seed, images=fixed)
-    look = _Looks(net, images, labels, test, depth, rate, list(levels), steps, every)
+    return follow(
+        net, groups(net), arm, rate, seed, dataset=dataset, steps=steps, every=every, batch_size=batch_size,
+        levels=levels, probe=probe,
+    )  # fmt: skip
+
+
+def follow(
+    net: nn.Module, layers: Sequence[tuple[str, ...]], arm: str, rate: float, seed: int, *, dataset: Dataset,
+    steps: int, every: int, batch_size: int, levels: Sequence[float], probe: int,
+) -> pd.DataFrame:  # fmt: skip
+    """Train a network in place and tell, for what enters each of its layers but the first, what `UNITS` names.
+
+    Rows: ``at`` is each level of the loss, at the first look at which it is reached, and "end": there ``drift`` is the
+    median over the run. ``drift``: of the moments of what enters the layer, from one step to the next; ``travelled``:
+    since the start. ``difference``, ``share`` and ``cosine``: between the gradients of the layer's weights, before and
+    after the step of the layers below at the run's rate; ``cosine_matched``: if each weight matrix turned by `TURN`.
+    ``steps_to_loss`` and ``steps_to_good``: to the last level, and to `GOOD` accuracy on test images; infinite if
+    never. Loss and accuracy are those of evaluation, on fixed images.
+
+    Args:
+        net: in any mode.
+        layers: as `gradient_shifts` takes them.
+        arm: a name of `arms.ARMS`; the penalty and the restandardised weights act on an `MLP` alone.
+        rate: learning rate.
+        seed: of the order of mini-batches.
+        dataset: images that the network takes.
+        steps: gradient steps.
+        every: steps between two looks.
+        batch_size: images of a step.
+        levels: losses, from high to low.
+        probe: fixed images that are looked at.
+    """
+    images = probe_images(dataset, probe)
+    labels = probe_labels(dataset, probe)
+    test = dataset.subset(test=min(TEST_IMAGES, len(dataset.test_labels)))
+    batches = endless(dataset, batch_size, generator(seed, "order of mini-batches"))
+    look = _Looks(net, images, labels, test, layers, rate, list(levels), steps, every)
     for step in range(steps + 1):
         looking = step % every == 0 or step == steps
         if looking and not look(step):
@@ -93,18 +124,20 @@ def update(net: nn.Module, arm: str, rate: float, images: Tensor, labels: Tensor
     gradients = torch.autograd.grad(total, parameters)
     with torch.no_grad():
         torch._foreach_add_(parameters, gradients, alpha=-rate)
-    return all(bool(p.isfinite().all()) for p in net.linears[-1].parameters())
+    return all(bool(p.isfinite().all()) for p in parameters)
 
 
 class _Looks:
     """What is measured along one run."""
 
-    def __init__(self, net: nn.Module, images: Tensor, labels: Tensor, test: Dataset, depth: int, rate: float,
-                 levels: list[float], steps: int, every: int):  # fmt: skip
+    def __init__(
+        self, net: nn.Module, images: Tensor, labels: Tensor, test: Dataset, layers: Sequence[tuple[str, ...]],
+        rate: float, levels: list[float], steps: int, every: int,
+    ):  # fmt: skip
         self.net, self.images, self.labels, self.rate = net, images, labels, rate
         self.steps, self.every = steps, every
         self.test_images, self.test_labels = test.normalise(test.test_images), test.test_labels
-        self.entered = [f"linears.{layer}" for layer in range(1, depth + 1)]
+        self.layers, self.entered = list(layers), [first for first, *_ in layers[1:]]
         self.levels, self.left = levels, list(levels)
         self.found: list[dict[str, object]] = []
         self.drifts: list[list[float]] = []
@@ -158,9 +191,8 @@ class _Looks:
 
     def _shifts(self, at: str) -> list[dict[str, object]]:
         loss = functional.cross_entropy
-        layers = [*groups(self.net)]
         batch = (self.images[:GRADIENT_IMAGES], self.labels[:GRADIENT_IMAGES])
-        taken = [gradient_shifts(self.net, *batch, loss, layers, **step)
+        taken = [gradient_shifts(self.net, *batch, loss, self.layers, **step)
                  for step in ({"rate": self.rate}, {"turn": TURN})]  # fmt: skip
         rows = []
         for layer, name in enumerate(self.entered, 1):
@@ -186,6 +218,26 @@ class _Looks:
         ends = {"steps_to_loss": self.steps_to_loss, "steps_to_good": self.steps_to_good,
                 "test_error": 1.0 if self.diverged else self.error, "diverged": self.diverged}  # fmt: skip
         return table([tuple((row | ends)[name] for name in UNITS) for row in self.found], UNITS)
+
+
+def swept(
+    one: Callable[[dict[str, object]], pd.DataFrame], points: list[dict[str, object]], dataset: Dataset, *,
+    folder: Path | None, executor: Executor | None, progress: bool,
+) -> pd.DataFrame:  # fmt: skip
+    """Run ``one`` at every point; give one table with columns arm, learning_rate, seed and those of `runs.UNITS`.
+
+    Raises:
+        SweepError: a run failed.
+    """
+    # Worker processes cannot share a GPU's tensors: there the runs follow each other.
+    on_gpu = dataset.train_images.is_cuda
+    batched = (lambda some: [one(point) for point in some]) if on_gpu else None
+    table = sweep(points, one, folder=folder, executor=executor, batched=batched, progress=progress)
+    refuse_failures(table)
+    table = table.drop(columns="status")
+    units = {"arm": "name", "learning_rate": "1", "seed": "number"} | UNITS
+    table.attrs["units"] = {column: units[column] for column in table}
+    return table
 
 
 def endless(dataset: Dataset, batch_size: int, order: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:

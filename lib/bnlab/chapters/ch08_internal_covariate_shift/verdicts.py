@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import pandas as pd
 
@@ -18,7 +19,7 @@ def quick(tables: Mapping[str, pd.DataFrame], cases: pd.DataFrame, *, level: flo
     """Judge the quick run.
 
     Args:
-        tables: ``trajectories`` and ``arms`` of `factorial.parts`.
+        tables: ``trajectories`` and ``arms`` of `factorial.parts`, and ``vgg`` if it was run.
         cases: of `estimates.kl_cases`.
         level: loss at which the sigmoid networks are compared.
         data: the data set's title.
@@ -36,7 +37,7 @@ def full(tables: Mapping[str, pd.DataFrame], *, level: float, data: str, scale: 
 
 def _runs(tables: Mapping[str, pd.DataFrame], level: float, scale: str, data: str) -> list[Verdict]:
     where = {"scale": scale, "data": data}
-    sigmoid, arms = tables.get("trajectories"), tables.get("arms")
+    sigmoid, arms, vgg = (tables.get(name) for name in ("trajectories", "arms", "vgg"))
 
     def told(judge_them):
         return lambda table, **kind: judge_them(need(table, "runs"), **kind)
@@ -47,7 +48,7 @@ def _runs(tables: Mapping[str, pd.DataFrame], level: float, scale: str, data: st
         *judged(["E-ICS2"], told(distributions.early), sigmoid, **where),
         *judged(["E-ICS3"], told(causes.noise), arms, **where),
         *judged(["E-ICS4"], told(causes.controls), arms, **where),
-        *judged(["E-ICS5"], told(causes.comparable), arms, **where),
+        *judged(["E-ICS5"], told(partial(causes.comparable, vgg=vgg)), arms, **where),
         *judged(["B-Mish"], told(causes.good_start), arms, **where),
         *judged(["L-Awais"], told(causes.needed), arms, **where),
     ]
