@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from drawn import labelled, legend, readable
 
-from bnlab.chapters.ch08_internal_covariate_shift import arms, estimates, plots
+from bnlab.chapters.ch08_internal_covariate_shift import arms, cause_verdicts, estimates, plots
 
 pytestmark = pytest.mark.usefixtures("book_style")
 
@@ -92,3 +92,13 @@ def test_noise_of_a_unit():
     values = pd.DataFrame({"layer": ["a", "a", "b"], "step": [0, 1, 0], "value": [1.0, 2.0, 3.0]})
     figure = readable(plots.noise_of_a_unit(values))
     assert [axes.get_title() for axes in figure.axes] == ["a", "b"]
+
+
+def test_shift_by_layer(runs):
+    shifting = runs.assign(drift=runs["drift"].where(runs["arm"] != arms.BN, 3 * runs["drift"]))
+    figure = readable(plots.shift_by_layer(cause_verdicts.shift_ratios_by_layer(shifting)))
+    (axes,) = figure.axes
+    drift, gradients = labelled(axes).values()
+    assert drift.get_ydata().tolist() == pytest.approx([3.0, 3.0])
+    assert gradients.get_ydata().tolist() == pytest.approx([1.0, 1.0])
+    assert drift.get_xdata().tolist() == [1, 2]

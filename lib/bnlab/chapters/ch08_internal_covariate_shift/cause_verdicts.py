@@ -44,16 +44,20 @@ def at_level(runs: pd.DataFrame, value: str, arms: tuple[str, ...]) -> pd.DataFr
     Raises:
         NotRunError: some run of these arms never has that loss.
     """
+    by_arm = _at_last_level(runs, arms).groupby(["seed", "arm"])[value].median().reset_index()
+    return side_by_side(by_arm, value, arms)
+
+
+def _at_last_level(runs: pd.DataFrame, arms: tuple[str, ...]) -> pd.DataFrame:
     found = at_plain_rate(need(runs, "runs", arm=arms))
     levels = [name for name in dict.fromkeys(found["at"]) if name != "end"]
     if not levels:
         raise NotRunError("no run that comes down to a loss at which they are compared")
     last = min(levels, key=lambda name: float(name.removeprefix("loss ")))
     found = found[(found["at"] == last) & found["arm"].isin(arms)]
-    by_arm = found.groupby(["seed", "arm"])[value].median().reset_index()
-    if len(by_arm) < len(arms) * runs["seed"].nunique():
+    if len(found.groupby(["seed", "arm"])) < len(arms) * runs["seed"].nunique():
         raise NotRunError(f"not every run of {', '.join(arms)} comes down to {last}")
-    return side_by_side(by_arm, value, arms)
+    return found
 
 
 def noise(runs: pd.DataFrame, **where: str) -> list[Verdict]:
@@ -136,6 +140,16 @@ def shift_ratios(runs: pd.DataFrame) -> pd.DataFrame:
     """Give by seed the shift with BN over that without, of moments (``drift``) and of gradients (``difference``)."""
     both = {value: at_level(runs, value, (NONE, BN)) for value in ("drift", "difference")}
     return pd.DataFrame({value: table[BN] / table[NONE] for value, table in both.items()})
+
+
+def shift_ratios_by_layer(runs: pd.DataFrame) -> pd.DataFrame:
+    """Give the same by seed and layer, before any median: columns ``drift`` and ``difference``.
+
+    Raises:
+        NotRunError: as `at_level`.
+    """
+    table = _at_last_level(runs, (NONE, BN)).set_index(["arm", "seed", "layer"])[["drift", "difference"]]
+    return table.loc[BN] / table.loc[NONE]
 
 
 def _shift_told(runs: pd.DataFrame) -> str:

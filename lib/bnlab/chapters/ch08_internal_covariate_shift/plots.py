@@ -9,7 +9,7 @@ from bnlab.chapters.ch08_internal_covariate_shift.arms import ARMS, BN, NONE
 from bnlab.chapters.ch08_internal_covariate_shift.estimates import ATOM, BACKWARD, FORWARD
 from bnlab.chapters.ch08_internal_covariate_shift.factorial import at_best_rate
 from bnlab.chapters.ch08_internal_covariate_shift.trajectories import PLACES, divergences, drifts
-from bnlab.figures.shapes import groups, legend_below, lines, plain_ticks, subplots
+from bnlab.figures.shapes import groups, legend_below, lines, lines_with_quartiles, plain_ticks, subplots
 from bnlab.figures.style import COLOURS, GREY, line_styles
 
 SHORT = {"pins": "pins", "preconditions": "preconditions", "through": "through"}
@@ -176,6 +176,25 @@ def gradient_shift(runs: pd.DataFrame, arms: list[str]):
             axes.axvline(0, color=GREY, lw=0.8, ls=":")
     panels[0].set_yticks(range(len(arms)), arms, fontsize=10)
     panels[0].invert_yaxis()
+    return figure
+
+
+def shift_by_layer(ratios: pd.DataFrame):
+    """Plot the shift with Batch Normalization over that without, layer by layer; marks are seeds, lines medians.
+
+    Args:
+        ratios: table of `cause_verdicts.shift_ratios_by_layer`.
+    """
+    names = {"drift": "moments of the input, from step to step", "difference": "gradient, $\\Vert G - G'\\Vert$"}
+    long = ratios.reset_index().melt(["seed", "layer"], list(names), "measure", "ratio")
+    figure, axes = subplots(height=4.2)
+    looks = line_styles(list(names))
+    lines_with_quartiles(axes, long, "layer", "ratio", "measure", spread="points", looks=looks, label=names.get)
+    axes.axhline(1, color=GREY, lw=1, ls=":")
+    axes.set(xlabel="layer", ylabel="shift, with BN / without", yscale="log")
+    axes.set_xticks(groups(long["layer"]))
+    plain_ticks(axes.yaxis)
+    legend_below(figure, 2)
     return figure
 
 
