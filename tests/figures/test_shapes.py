@@ -219,6 +219,25 @@ def test_the_legend_below_names_each_line_once_and_covers_nothing():
     assert figure.legends[0].get_window_extent().y1 <= below.get_window_extent().y0
 
 
+def test_lines_are_named_where_they_end_and_no_name_covers_another():
+    figure, axes = shapes.subplots()
+    ends = {"low": 1.0, "high": 100.0, "near high": 101.0}
+    for name, end in ends.items():
+        axes.plot([0, 1], [10.0, end], label=name)
+    axes.axhline(5)  # a guide has no name
+    axes.set(xlabel="x", ylabel="y", yscale="log", ylim=(0.5, 200))
+    shapes.name_lines(axes)
+    readable(figure)
+    boxes = {text.get_text(): text.get_window_extent() for text in axes.texts}
+    assert set(boxes) == set(ends)
+    middle = {name: (box.y0 + box.y1) / 2 for name, box in boxes.items()}
+    for name in ("low", "high"):
+        assert middle[name] == pytest.approx(axes.transData.transform((1, ends[name]))[1], abs=3)
+    assert boxes["near high"].y0 >= boxes["high"].y1 - 2
+    assert all(box.x0 > axes.get_window_extent().x1 for box in boxes.values())
+    assert [text.get_color() for text in axes.texts] == [axes.lines[n].get_color() for n in (0, 1, 2)]
+
+
 def test_a_line_breaks_where_nothing_is_known_for_decades():
     table = pd.DataFrame({"x": [0.001, 0.01, 3.0], "y": [1.0, 2.0, 3.0], "g": "a"})
     for decades, known in ((2, [True, True, False, True]), (None, [True] * 3)):

@@ -181,6 +181,21 @@ def legend_below(place, columns: int = 1, **more):
     return place.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=columns, **more)
 
 
+def name_lines(axes, apart: float = 0.055) -> None:
+    """Write each line's name, in its colour, right of its last point: no legend to match colours with.
+
+    Where lines end less than ``apart`` (of the height of the axes) from each other, the upper names move up. Call it
+    last, once scale and limits of the axes stand.
+    """
+    named = [line for line in axes.get_lines() if not line.get_label().startswith("_")]
+    height = axes.transData + axes.transAxes.inverted()
+    ends = sorted((height.transform(line.get_xydata()[-1])[1], line.get_label(), line) for line in named)
+    steps = apart * np.arange(len(ends))
+    clear = np.maximum.accumulate([end for end, *_ in ends] - steps) + steps
+    for place, (_, name, line) in zip(clear, ends, strict=True):
+        axes.text(1.015, place, name, transform=axes.transAxes, color=line.get_color(), va="center")
+
+
 def _groups(table: pd.DataFrame, group: str, looks: dict | None) -> Iterator[tuple[object, pd.DataFrame, dict]]:
     """Give name, rows and look of every group that has rows."""
     for name, look in (line_styles(groups(table[group])) if looks is None else looks).items():

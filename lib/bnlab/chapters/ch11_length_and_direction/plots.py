@@ -3,9 +3,19 @@
 Every function takes tidy tables and returns a matplotlib Figure.
 """
 
+from fractions import Fraction
+
 import pandas as pd
 
-from bnlab.figures.shapes import groups, legend_below, lines, lines_with_quartiles, subplots
+from bnlab.figures.shapes import (
+    groups,
+    legend_below,
+    lines,
+    lines_with_quartiles,
+    name_lines,
+    plain_ticks,
+    subplots,
+)
 from bnlab.figures.style import GREY, line_styles
 
 
@@ -33,7 +43,8 @@ def output_scales(scales: pd.DataFrame):
     figure, axes = subplots(height=3.8)
     lines(axes, scales, "factor", "value", "quantity")
     axes.set(xlabel="factor on the weights", ylabel="standard deviation of the output", xscale="log", yscale="log")
-    legend_below(figure, 2)
+    plain_ticks(axes.xaxis, groups(scales["factor"]))
+    name_lines(axes)
     return figure
 
 
@@ -62,6 +73,7 @@ def initial_scales(scales: pd.DataFrame):
     factors = scales.assign(factor=2.0 ** scales["exponent"])
     lines_with_quartiles(axes, factors, "factor", "error", "arm", spread="points", marker="")
     axes.set_xscale("log", base=2)
+    plain_ticks(axes.xaxis, groups(factors["factor"]), lambda factor: str(Fraction(factor)))
     axes.set(xlabel="factor on the initial weights", ylabel="test error (share)", ylim=(0, 1))
     legend_below(figure, 3)
     return figure
@@ -96,6 +108,7 @@ def fisher_spectra(spectra: pd.DataFrame):
     columns = (("largest", "largest eigenvalue"), ("kappa", "condition number"))
     for axes, (column, words) in zip(both, columns, strict=True):
         lines_with_quartiles(axes, spectra, "depth", column, "arm", spread="points", marker="")
+        plain_ticks(axes.xaxis, groups(spectra["depth"]))
         axes.set(xlabel="hidden layers", ylabel=words, yscale="log")
     legend_below(figure, 2)
     return figure

@@ -13,6 +13,7 @@ from bnlab.figures.shapes import (
     legend_below,
     lines,
     lines_with_quartiles,
+    name_lines,
     points_on_lines,
     quartiles,
     subplots,
@@ -29,7 +30,7 @@ def distances(runs: pd.DataFrame):
     figure, axes = subplots(height=4.2)
     points_on_lines(axes, runs, "step", "distance", "law", "rule", marks=14)
     axes.set(xlabel="step", ylabel="distance to the solution / first", yscale="log")
-    legend_below(figure, 2)
+    name_lines(axes)
     return figure
 
 
