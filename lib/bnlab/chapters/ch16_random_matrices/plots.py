@@ -46,7 +46,8 @@ def histogram(counts: pd.DataFrame):
         centres = (edges[:-1] + edges[1:]) / 2
         ax.plot(centres, rows["expected"], color=COLOURS[1], ls="--", label="law, $s = \\sqrt{x}$")
         ax.set(yscale="log", ylim=(0.5, None), xlabel="singular value", title=f"M = {M}")
-        ax.ticklabel_format(axis="x", style="sci", scilimits=(0, 3))
+        ax.locator_params(axis="x", nbins=2)  # six digits need their room
+        ax.xaxis.set_major_formatter("{x:,.0f}")
     axes[0][0].set_ylabel("singular values in a bin")
     axes[0][-1].legend()
     return figure
