@@ -140,6 +140,34 @@ def test_the_layout_of_a_chapter_decides_no_draw(seeded, monkeypatch):
     assert sorted(asked) == [0, 100]
 
 
+def test_what_only_tells_decides_no_draw():
+    cells = """
+quick = verdicts.quick(tables)
+glue(
+    "many",
+    len(quick),
+)
+if recording is None:
+    print("none")
+elif ready:
+    pages.provenance(recording)
+for k in range(3):
+    glue(f"n{k}", k)
+plots.lines(tables["runs"])
+halfspace_plots.lines(tables)
+if quick:
+    best = quick[0]
+    print(best)
+pages.claim_cards(quick, full)
+table = pages.table
+"""
+    kept = reseed.draws.without_telling(cells)
+    assert kept.splitlines() == [
+        "quick = verdicts.quick(tables)", "if quick:", "    best = quick[0]", "pages.claim_cards(quick, full)",
+        "table = pages.table",
+    ]  # fmt: skip
+
+
 def test_what_comes_after_the_verdicts_decides_no_draw():
     cells = [("code", "a = 1"), ("markdown", "# x\n\n## Exercises\n"), ("code", "import bnlab.theory.modes")]
     notebook = {"cells": [{"cell_type": kind, "source": source} for kind, source in cells]}

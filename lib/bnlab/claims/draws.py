@@ -4,6 +4,7 @@
 """
 
 import ast
+import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 
@@ -12,6 +13,7 @@ from bnlab.records import keys
 from bnlab.records.tokens import source_hash
 
 SHOWN = ("bnlab.figures", "bnlab.commands", "bnlab.claims.pages")
+TELLING = re.compile(r"glue|display|print|\w*plots\.\w+|pages\.(table|provenance)")  # calls that decide nothing
 
 
 def facts(chapter: book.Chapter) -> dict[str, object]:
@@ -23,7 +25,7 @@ def facts(chapter: book.Chapter) -> dict[str, object]:
     code = code_before_exercises(book.read_notebook(chapter.path))
     return {
         "parameters": {p.name: p.default for p in chapter.parameters if p.name != "seed"},
-        "code": source_hash(code),  # its layout decides nothing
+        "code": source_hash(without_telling(code)),  # its layout decides nothing
         "sources": keys.sources(*deciding(code)),
     }
 
@@ -38,6 +40,27 @@ def code_before_exercises(notebook: Mapping) -> str:
         elif any(line.startswith("## Exercises") for line in source.splitlines()):
             break
     return "\n".join(code)
+
+
+def without_telling(code: str) -> str:
+    r"""Leave out the statements that only tell: a number for the text, a figure, a table; and loops of nothing else.
+
+    >>> without_telling('a = 1\nfor k in range(3):\n    glue(f"n{k}", k)\nplots.lines(a)\nb = a')
+    'a = 1\nb = a'
+    """
+    lines = code.splitlines()
+    for statement in ast.walk(ast.parse(code)):
+        if isinstance(statement, ast.stmt) and _tells(statement):
+            first, last = statement.lineno, statement.end_lineno
+            lines[first - 1 : last] = [""] * (last - first + 1)
+    return "\n".join(line for line in lines if line.strip())
+
+
+def _tells(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.If | ast.For):
+        return all(map(_tells, statement.body + statement.orelse))
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(call, ast.Call) and TELLING.fullmatch(ast.unparse(call.func)) is not None
 
 
 def changed(kept: Mapping, chapter: book.Chapter) -> list[str]:

@@ -140,6 +140,12 @@ def pictures():
     return datasets.load("digits", size=32)
 
 
+@pytest.mark.parametrize("widths", [[0], [2.5], [2] * 6])
+def test_widths_are_refused_by_the_name_that_the_chapter_gives_them(pictures, widths):
+    with pytest.raises(ValueError, match=r"^vgg_widths"):
+        parts(pictures, vgg_widths=widths, vgg_rates=[0.1], vgg_steps=5)
+
+
 def test_convolutional_networks_make_a_table_of_the_same_kind(pictures, some):
     made = parts(pictures, steps=2, vgg_widths=[2, 3], vgg_rates=[0.03], vgg_steps=4, seeds=2, every=2, levels=[100.0])
     assert list(made) == ["trajectories", "arms", "vgg"]

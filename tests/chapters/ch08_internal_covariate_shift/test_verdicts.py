@@ -229,6 +229,20 @@ def test_the_convolutional_networks_decide_where_they_ran():
     assert judged({"vgg": never}, scale="full")["E-ICS5"].verdict == "not run at full scale"
 
 
+def test_numbers_of_the_convolutional_networks_are_told_where_there_are_any():
+    shifting = changed(of(BN, "drift", 0.1, at="loss 0.3"), 0.2, "difference", arm=BN, at="loss 0.3")
+    found = cause_verdicts.shift_numbers(shifting)
+    ratios = cause_verdicts.shift_ratios(shifting)
+    assert found["seeds"] == len(ratios) == 5
+    assert found["difference"] == pytest.approx(ratios["difference"].median())
+    assert found["like_difference"] == (ratios["difference"] >= 0.5).sum()
+    assert found["cosine_none"] == shifting.loc[shifting["arm"] == NONE, "cosine"].median()
+    for nothing in (None, shifting[shifting["at"] == "end"]):
+        none = cause_verdicts.shift_numbers(nothing)
+        assert none.keys() == found.keys()
+        assert all(math.isnan(value) for value in none.values())
+
+
 def test_predictions_by_seed():
     table = slow(GRADIENT_ONLY, 12.0, [0, 1])
     table = changed(table, 50.0, "steps_to_loss", arm=DETACHED, seed=[0, 2], learning_rate=0.1)

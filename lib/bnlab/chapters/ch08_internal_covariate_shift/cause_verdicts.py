@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -150,6 +152,24 @@ def shift_ratios_by_layer(runs: pd.DataFrame) -> pd.DataFrame:
     """
     table = _at_last_level(runs, (NONE, BN)).set_index(["arm", "seed", "layer"])[["drift", "difference"]]
     return table.loc[BN] / table.loc[NONE]
+
+
+def shift_numbers(runs: pd.DataFrame | None) -> dict[str, float]:
+    """Give what the page says of one kind of network by name: medians, and in how many seeds; nan where it never ran.
+
+    ``drift`` and ``difference`` are ratios with BN over without, ``like_…`` the seeds in which they are comparable.
+    """
+    names = ("drift", "difference", "like_drift", "like_difference", "seeds", "cosine_bn", "cosine_none",
+             "cosine_matched_bn", "cosine_matched_none")  # fmt: skip
+    try:
+        ratios = shift_ratios(need(runs, "runs"))
+    except NotRunError:
+        return dict.fromkeys(names, math.nan)
+    comparable = (ratios >= COMPARABLE).sum()
+    cosines = [at_level(runs, value, (NONE, BN))[arm].median() for value in ("cosine", "cosine_matched")
+               for arm in (BN, NONE)]  # fmt: skip
+    found = (*ratios.median(), *map(int, comparable), len(ratios), *cosines)
+    return dict(zip(names, found, strict=True))
 
 
 def _shift_told(runs: pd.DataFrame) -> str:

@@ -53,7 +53,10 @@ def check_vgg(dataset: Dataset, widths: Sequence[int]) -> None:
             f"vgg_widths: these networks take images of {SIZE} x {SIZE}, and {dataset.name} has "
             f"{' x '.join(str(side) for side in dataset.train_images.shape[2:])}: give size {SIZE}"
         )
-    VGG(1, widths=widths, generator=generator(0, "a network to try the widths on"))
+    try:
+        VGG(1, widths=widths, generator=generator(0, "a network to try the widths on"))
+    except ValueError as error:
+        raise ValueError(f"vgg_{error}") from None  # that class calls them widths, the chapter vgg_widths
 
 
 def vgg_run(

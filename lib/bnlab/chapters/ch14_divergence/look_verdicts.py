@@ -45,7 +45,7 @@ def comparisons(gradients: pd.DataFrame, layer: int) -> pd.DataFrame:
 def gradient_tails(gradients: pd.DataFrame, **where: str) -> Verdict:
     """Judge B-Fig2 by the gradients of the middle layer."""
     if lost := lost_seeds(gradients, ("scale", "kurtosis", "tail")):
-        return undecided("B-Fig2", "a gradient", lost, **where)
+        return undecided("B-Fig2", "A gradient", lost, **where)
     layers = sorted(gradients["layer"].unique())
     middle = (len(layers) + 1) // 2
     found = by_seed(comparisons(gradients, middle))
@@ -216,14 +216,14 @@ def lost_seeds(table: pd.DataFrame, values: Sequence[str]) -> int:
 
 def undecided(claim: str, what: str, lost: int, **where: str) -> Verdict:
     """Say that numbers overflowed, which decides nothing."""
-    return judge(claim, "reported", measured=f"In {lost} seeds {what} overflows, so nothing is decided.", **where)
+    return judge(claim, "reported", measured=f"{what} overflows in {lost} of the seeds, so nothing is decided.", **where)
 
 
 def not_to_judge(claim: str, updates: pd.DataFrame, values: Sequence[str], **where: str) -> Verdict | None:
     """Say why an update decides nothing: a number overflows on its way, or the loss does not diverge; else None."""
     plain = rows(updates, "updates", network=PLAIN)
     if lost := lost_seeds(plain, values):
-        return undecided(claim, "a layer", lost, **where)
+        return undecided(claim, "A layer", lost, **where)
     first, last = (
         by_run(rows(plain, "updates", fraction=fraction), "updates", run="seed", arm="layer", value="loss").iloc[:, 0]
         for fraction in (0.0, 1.0)
