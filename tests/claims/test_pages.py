@@ -125,6 +125,13 @@ def test_provenance(shown):
     assert metadata == {"bnlab": {"provenance": "k" * 64}}
 
 
+def test_where_nothing_is_recorded_nothing_is_shown(shown):
+    pages.provenance(None)
+    assert not shown
+    pages.provenance(provenance())
+    assert shown[0][0].startswith('<details class="bn-origin"><summary>')
+
+
 def test_provenance_without_data_or_git(shown):
     pages.provenance(provenance(data=None, commit="unknown"))
     assert "<dt>Data</dt><dd>none</dd>" in shown[0][0]

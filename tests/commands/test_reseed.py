@@ -169,11 +169,11 @@ table = pages.table
 
 
 def test_what_comes_after_the_verdicts_decides_no_draw():
-    cells = [("code", "a = 1"), ("markdown", "# x\n\n## Exercises\n"), ("code", "import bnlab.theory.modes")]
-    notebook = {"cells": [{"cell_type": kind, "source": source} for kind, source in cells]}
-    assert reseed.draws.code_before_exercises(notebook) == "a = 1"
+    sources = ["a = 1", "pages.claim_cards(quick, full)", "import bnlab.theory.modes"]
+    notebook = {"cells": [{"cell_type": "code", "source": source} for source in sources]}
+    assert reseed.draws.code_that_judges(notebook) == "\n".join(sources[:2])
     notebook["cells"][1]["source"] = "## Limits"
-    assert "modes" in reseed.draws.code_before_exercises(notebook)
+    assert "modes" in reseed.draws.code_that_judges(notebook)
 
 
 @pytest.mark.parametrize("change", ["code", "default", "library", "version"])

@@ -22,7 +22,7 @@ def facts(chapter: book.Chapter) -> dict[str, object]:
     Raises:
         KeyingError: a module that the chapter imports has no source that can be read.
     """
-    code = code_before_exercises(book.read_notebook(chapter.path))
+    code = code_that_judges(book.read_notebook(chapter.path))
     return {
         "parameters": {p.name: p.default for p in chapter.parameters if p.name != "seed"},
         "code": source_hash(without_telling(code)),  # its layout decides nothing
@@ -30,15 +30,15 @@ def facts(chapter: book.Chapter) -> dict[str, object]:
     }
 
 
-def code_before_exercises(notebook: Mapping) -> str:
-    """Join the code cells of a chapter up to its exercises, which come when everything has been judged."""
+def code_that_judges(notebook: Mapping) -> str:
+    """Join the code cells of a chapter up to the one that shows its claims' cards, when everything has been judged."""
     code = []
     for cell in notebook["cells"]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "code":
             code.append(source)
-        elif any(line.startswith("## Exercises") for line in source.splitlines()):
-            break
+            if "pages.claim_cards(" in source:
+                break
     return "\n".join(code)
 
 

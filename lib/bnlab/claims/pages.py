@@ -20,6 +20,8 @@ __all__ = ["claim_cards", "provenance", "table"]
 # A tidy table longer than this is cut on the page (the whole of it is in the recorded file): pages are read on phones.
 MOST_ROWS = 60
 
+ORIGIN = "The full-scale run: data, parameters, machine, code"
+
 
 def table(frame: pd.DataFrame, name: str, caption: str, digits: int = 4) -> None:
     """Display a tidy table with a caption; ``name`` is its stable name, by which two runs are compared.
@@ -44,8 +46,13 @@ def table(frame: pd.DataFrame, name: str, caption: str, digits: int = 4) -> None
     )
 
 
-def provenance(result: "recorded.Recorded") -> None:
-    """Display where a recorded full-scale result comes from: parameters, data and checksum, device, time, commit."""
+def provenance(result: "recorded.Recorded | None") -> None:
+    """Display, folded, where a recorded full-scale result comes from: data, parameters, machine, time, commit.
+
+    Without a result it displays nothing.
+    """
+    if result is None:
+        return
     facts = result.provenance
     settings = ", ".join(f"{key} = {value}" for key, value in facts["parameters"].items())
     items = {
@@ -57,7 +64,7 @@ def provenance(result: "recorded.Recorded") -> None:
     }
     rows = "".join(f"<dt>{key}</dt><dd>{html.escape(value)}</dd>" for key, value in items.items())
     display(
-        f'<dl class="bn-provenance">{rows}</dl>',
+        f'<details class="bn-origin"><summary>{ORIGIN}</summary><dl class="bn-provenance">{rows}</dl></details>',
         "\n".join(f"{key}: {value}" for key, value in items.items()),
         {"bnlab": {"provenance": facts["key"]}},
     )

@@ -218,13 +218,21 @@ def test_no_catapult_at_all_is_a_finding():
 @pytest.mark.parametrize(
     ("claim", "table", "words"),
     [
-        ("B-Fig2", changed(gradients(), math.inf, "kurtosis", seed=2, layer=1), "A gradient overflows in 1 of the seeds"),
+        (
+            "B-Fig2",
+            changed(gradients(), math.inf, "kurtosis", seed=2, layer=1),
+            "A gradient overflows in 1 of the seeds",
+        ),
         (
             "B-Fig4",
             changed(updates(), math.inf, "variance", seed=2, layer=80, network=PLAIN),
             "A layer overflows in 1 of",
         ),
-        ("B-Subset", changed(updates(), math.inf, "share", seed=2, layer=80, network=PLAIN), "A layer overflows in 1 of"),
+        (
+            "B-Subset",
+            changed(updates(), math.inf, "share", seed=2, layer=80, network=PLAIN),
+            "A layer overflows in 1 of",
+        ),
         ("B-Fig4", updates(last=9000.0), "In 5 of 5 seeds the update is no diverging one"),
         ("B-Fig4", updates(first=2.0, last=999.0), "In 5 of 5 seeds the update is no diverging one"),
         ("B-Mech", mixed(updates, {"last": 10.0}, 2), "In 2 of 5 seeds the update is no diverging one"),

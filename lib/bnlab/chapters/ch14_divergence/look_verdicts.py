@@ -216,7 +216,9 @@ def lost_seeds(table: pd.DataFrame, values: Sequence[str]) -> int:
 
 def undecided(claim: str, what: str, lost: int, **where: str) -> Verdict:
     """Say that numbers overflowed, which decides nothing."""
-    return judge(claim, "reported", measured=f"{what} overflows in {lost} of the seeds, so nothing is decided.", **where)
+    return judge(
+        claim, "reported", measured=f"{what} overflows in {lost} of the seeds, so nothing is decided.", **where
+    )
 
 
 def not_to_judge(claim: str, updates: pd.DataFrame, values: Sequence[str], **where: str) -> Verdict | None:
