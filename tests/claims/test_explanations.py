@@ -10,7 +10,7 @@ from bnlab.claims.ledger import LedgerError
 
 ROW = {
     "name": "Sums", "chapter": "90", "predicts": "$1 + 1 = 2$", "for": ["T-Sum", "T-Trend"], "against": ["T-Bound"],
-    "weighs_most": "T-Sum", "would_change_our_mind": "another sum",
+    "cause": ["T-Sum"], "weighs_most": "T-Sum", "would_change_our_mind": "another sum",
 }  # fmt: skip
 
 
@@ -40,7 +40,7 @@ def test_which_way_a_test_speaks(mini, monkeypatch, verdict, in_favour, says):
     monkeypatch.setattr(explanations.verdicts, "collect", lambda where=None: rows)
     found = explanations.outcomes()
     assert found.to_dict("records") == [
-        {"explanation": "Sums", "claim": "T-Sum", "verdict": verdict, "says": says, "measured": "2"}
+        {"explanation": "Sums", "claim": "T-Sum", "verdict": verdict, "says": says, "cause": True, "measured": "2"}
     ]
 
 
@@ -56,11 +56,16 @@ def test_what_is_displayed_links_to_every_card(mini, capsys):
     for name in ("T-Sum", "T-Trend", "T-Bound"):
         assert f'href="90_mini.html#claim-{name}"' in markup or f"#claim-{name}" in markup
     assert "another sum" in markup
+    assert markup.count("the cause tested") == 1
     assert plain.startswith("Sums: 3 open")
 
 
 def test_the_matrix_counts_what_tests_say_and_shows_the_one_that_weighs_most(built, monkeypatch):
-    write(built, ROW, {**ROW, "name": "Bounds", "for": ["T-Bound"], "against": ["T-Sum"], "weighs_most": "T-Bound"})
+    write(
+        built,
+        ROW,
+        {**ROW, "name": "Bounds", "for": ["T-Bound"], "against": ["T-Sum"], "cause": [], "weighs_most": "T-Bound"},
+    )
     shown = []
     monkeypatch.setattr(explanations, "display", lambda *given: shown.append(given))
     explanations.show_matrix()
@@ -81,7 +86,8 @@ def test_the_matrix_counts_what_tests_say_and_shows_the_one_that_weighs_most(bui
         ({**ROW, "against": ["T-Sum"]}, "T-Sum is named twice"),
         ({key: ROW[key] for key in ROW if key != "predicts"}, "must have name, chapter, predicts"),
         ({**ROW, "more": 1}, "and nothing else"),
-        ({**ROW, "weighs_most": "T-Head"}, "'T-Head' weighs most but is none of its tests"),
+        ({**ROW, "weighs_most": "T-Head"}, "weighs_most: 'T-Head' is none of its tests"),
+        ({**ROW, "cause": ["T-Sum", "T-Head"]}, "cause: 'T-Head' is none of its tests"),
         ("words", "and nothing else"),
     ],
 )

@@ -14,7 +14,7 @@ from bnlab.claims import book, ledger, verdicts
 from bnlab.claims.ledger import LedgerError
 from bnlab.claims.markup import badge, display, link, mathematics, small
 
-FIELDS = ("name", "chapter", "predicts", "for", "against", "weighs_most", "would_change_our_mind")
+FIELDS = ("name", "chapter", "predicts", "for", "against", "cause", "weighs_most", "would_change_our_mind")
 SAYS = {"reproduced": 1, "refuted": -1, "not reproduced": -1, "partly": 0, "corrected": 0}
 WORDS = {1: "for it", 0: "mixed", -1: "against it", None: "open"}
 
@@ -27,7 +27,8 @@ class Explanation:
     chapter: str
     predicts: str
     tests: dict[str, bool]  # claim -> whether it speaks for the explanation when it is reproduced
-    weighs_most: str  # which of them tests the cause itself
+    causes: tuple[str, ...]  # those that change, or hold fixed, what the explanation names
+    weighs_most: str  # the one that the front page names
     would_change_our_mind: str
 
 
@@ -55,15 +56,16 @@ def _explanation(row: object, known: dict) -> Explanation:
             raise LedgerError(f"explanation {row['name']!r}: {name!r} is no claim of the ledger.")
         if names.count(name) > 1:
             raise LedgerError(f"explanation {row['name']!r}: {name} is named twice.")
-    if row["weighs_most"] not in names:
-        raise LedgerError(f"explanation {row['name']!r}: {row['weighs_most']!r} weighs most but is none of its tests.")
+    for field, named in (("weighs_most", [row["weighs_most"]]), ("cause", row["cause"])):
+        if strange := [name for name in named if name not in names]:
+            raise LedgerError(f"explanation {row['name']!r}: {field}: {strange[0]!r} is none of its tests.")
     tests = {name: name in row["for"] for name in names}
-    return Explanation(row["name"], row["chapter"], row["predicts"], tests, row["weighs_most"],
+    return Explanation(row["name"], row["chapter"], row["predicts"], tests, tuple(row["cause"]), row["weighs_most"],
                        row["would_change_our_mind"])  # fmt: skip
 
 
 def outcomes(where: Path | None = None) -> pd.DataFrame:
-    """One row a test: ``explanation``, ``claim``, ``verdict``, ``says`` (one of `WORDS`), ``measured``."""
+    """One row a test: ``explanation``, ``claim``, ``verdict``, ``says`` (one of `WORDS`), ``cause``, ``measured``."""
     found = {row["id"]: row for row in verdicts.collect(where)}
     rows = []
     for explanation in explanations(where):
@@ -71,8 +73,9 @@ def outcomes(where: Path | None = None) -> pd.DataFrame:
             verdict = found[claim]["verdict"]
             says = SAYS.get(verdict)
             says = says if says is None or in_favour else -says
-            rows.append((explanation.name, claim, verdict, WORDS[says], found[claim]["measured"]))
-    return pd.DataFrame(rows, columns=["explanation", "claim", "verdict", "says", "measured"])
+            cause = claim in explanation.causes
+            rows.append((explanation.name, claim, verdict, WORDS[says], cause, found[claim]["measured"]))
+    return pd.DataFrame(rows, columns=["explanation", "claim", "verdict", "says", "cause", "measured"])
 
 
 def show_matrix() -> None:
@@ -118,4 +121,5 @@ def show() -> None:
 def _outcome(row, pages: dict[str, str]) -> str:
     """One test: its claim, the verdict, what that says of the explanation, and what was measured."""
     claim = link(f"{pages[ledger.claims()[row.claim].chapter]}.html#claim-{row.claim}", row.claim)
-    return f"{claim} {badge(row.verdict)} <strong>{row.says}</strong>{small(mathematics(row.measured))}"
+    kind = ", the cause tested" if row.cause else ""
+    return f"{claim} {badge(row.verdict)} <strong>{row.says}</strong>{kind}{small(mathematics(row.measured))}"

@@ -18,7 +18,8 @@ def outcomes(tests: pd.DataFrame):
     """Plot, for every explanation, the tests that speak for it, in part, and against it.
 
     Args:
-        tests: ``explanation``, ``claim``, ``says`` (one of `LOOKS`); explanations in their order.
+        tests: ``explanation``, ``claim``, ``says`` (one of `LOOKS`), ``cause`` (filled marks, the others open);
+            explanations in their order.
     """
     names = groups(tests["explanation"])
     columns = [word for word in LOOKS if (tests["says"] == word).any()]
@@ -30,11 +31,11 @@ def outcomes(tests: pd.DataFrame):
     for height, name in enumerate(names):
         for word in columns:
             marker, colour = LOOKS[word]
-            claims = tests[(tests["explanation"] == name) & (tests["says"] == word)]["claim"]
-            for place, claim in enumerate(claims):
-                x = starts[word] + place
-                axes.plot(x, height, marker=marker, color=colour, ms=9, ls="none")
-                axes.annotate(claim, (x, height), (0, -9), textcoords="offset points", ha="center", va="top", size=6)
+            found = tests[(tests["explanation"] == name) & (tests["says"] == word)]
+            for place, (claim, cause) in enumerate(zip(found["claim"], found["cause"], strict=True)):
+                x, fill = starts[word] + place, {} if cause else {"mfc": "white", "mew": 1.8}
+                axes.plot(x, height, marker=marker, color=colour, ms=9, ls="none", **fill)
+                axes.annotate(claim, (x, height), (0, -9), textcoords="offset points", ha="center", va="top", size=7)
     for word in columns:
         axes.annotate(word, (starts[word] + (widest[word] - 1) / 2, -0.7), ha="center", va="bottom", weight="bold")
     axes.set_yticks(range(len(names)), names)
