@@ -12,6 +12,7 @@ from bnlab.claims.ledger import LedgerError, Verdict, judge, trend
 from bnlab.claims.statistics import quartiles
 
 LESS_VARIATION, LARGER_RATE = 10, 4  # what E-Lvar and E-10x ask for
+LEARNT = 0.9  # loss after over before: below it something was learnt
 EARLY = 50  # steps
 
 
@@ -72,7 +73,7 @@ def variation(probes: pd.DataFrame, **where: str) -> Verdict:
     verdict, settings = across(_by_setting(found["median"] >= LESS_VARIATION))
     medians = found["median"].groupby("rule", sort=False).median()
     told = ", ".join(
-        f"{value:.2g} at {'their own small rates' if rule == 'own' else f'the rate {rule}'}"
+        f"{_ratio(value)} at {'their own small rates' if rule == 'own' else f'the rate {rule}'}"
         for rule, value in medians.items()
     )
     return judge(
@@ -81,9 +82,13 @@ def variation(probes: pd.DataFrame, **where: str) -> Verdict:
         seeds=found.index.get_level_values("seed").nunique(),
         settings=settings,
         measured=f"Relative variation of the loss along the gradient, without BN over with it: {told} (medians). "
-        f"The largest ratio of a single probe is {found['largest'].max():.2g}.",
+        f"The largest ratio of a single probe is {_ratio(found['largest'].max())}.",
         **where,
     )
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.2g}" if np.isfinite(value) else "without bound (the plain network is lost)"
 
 
 def survived(table: pd.DataFrame) -> pd.DataFrame:
@@ -101,14 +106,25 @@ def survived(table: pd.DataFrame) -> pd.DataFrame:
     return paired(pd.DataFrame(found, columns=["norm", "seed", "rate"]), "survival", ["seed"], "rate")
 
 
+def learnt(table: pd.DataFrame) -> pd.DataFrame:
+    """Largest rate at which the loss falls by a tenth or more, a row a seed, a column a norm; 0: none.
+
+    A network whose units all die survives any rate, and learns at none.
+    """
+    falls = numbers(table["after"].where(np.isfinite(table["after"]), 1e300), "after") <= LEARNT * table["before"]
+    found = table.assign(rate=table["rate"].where(falls, 0.0)).groupby(["norm", "seed"], as_index=False)["rate"].max()
+    return paired(found, "survival", ["seed"], "rate")
+
+
 def rates(table: pd.DataFrame, **where: str) -> Verdict:
-    """Judge E-10x by the largest rates survived."""
+    """Judge E-10x by the largest rates survived; beside them stand the largest at which something is learnt."""
     found, grid = survived(table), np.sort(table["rate"].unique())
     top, step = grid[-1], float((grid[1:] / grid[:-1]).max())
     larger = (found["batch"] >= LARGER_RATE * found["none"]) & (found["none"] > 0)
     known = found[found["none"] > 0]
     ratio = quartiles(known["batch"] / known["none"]) if len(known) else None
     capped = int((found["batch"] == top).sum())
+    learns = learnt(table).median()
     told = (
         "no rate survived without BN" if ratio is None else f"BN over none {ratio.median:.3g} (median; each known to "
     )
@@ -118,7 +134,9 @@ def rates(table: pd.DataFrame, **where: str) -> Verdict:
         trend(larger),
         statistic=None if ratio is None else ratio.median,
         seeds=len(found),
-        measured=f"Largest rate survived: {told}; {capped} of {len(found)} networks with BN survive the largest tried.",
+        measured=f"Largest rate survived: {told}; {capped} of {len(found)} networks with BN survive the largest tried. "
+        f"Largest rate at which the loss falls by a tenth or more: {learns['batch']:g} with BN, {learns['none']:g} "
+        "without (medians; 0: none tried).",
         **where,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from bnlab.chapters.ch09_smoothness import bound_verdicts, hessian_verdicts, landscape_verdicts
@@ -34,6 +35,29 @@ def quick(tables: Tables, title: str) -> list[Verdict]:
 def full(tables: Tables, title: str) -> list[Verdict]:
     """Judge the recorded tables, which hold networks alone; raises as `quick`."""
     return _networks(tables, scale="full", data=title)
+
+
+def numbers(tables: Tables) -> dict[str, float]:
+    """Give what the page says of the networks by name, from quick or recorded tables; medians over all seeds."""
+    curvatures = tables["curvatures"]
+    lengths = hessian_verdicts.gradients_at_equal_loss(curvatures)["median"]
+    cells = hessian_verdicts.cells(curvatures).median(axis=1)
+    betas = landscape_verdicts.largest_betas(tables["probes"])
+    trained = cells[np.isfinite(cells.index.get_level_values("level"))]
+    by_depth = np.exp(trained.xs("batch", level="statistics").groupby("depth").median())
+    found = {
+        "lip": (lengths["batch"] / lengths["none"]).median(),
+        "cells": len(cells),
+        "smaller": (cells < 0).sum(),
+        "pairs": len(betas),
+        "beta": (betas["batch"] < betas["none"]).sum(),
+        "shallow": by_depth.iloc[0],
+        "deep": by_depth.iloc[-1],
+    }
+    for name, rates in (("rate", landscape_verdicts.survived), ("learnt", landscape_verdicts.learnt)):
+        found |= {f"{name}_{norm}": value for norm, value in rates(tables["survival"]).median().items()}
+    counts = ("cells", "smaller", "pairs", "beta")
+    return {name: int(value) if name in counts else float(value) for name, value in found.items()}
 
 
 def _networks(tables: Tables, **where: str) -> list[Verdict]:
