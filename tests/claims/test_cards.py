@@ -88,14 +88,15 @@ def test_a_claim_has_one_card_with_both_scales(mini, shown):
     trend = card(markup, "T-Trend")
     quick_side, full_side = re.findall(r'<div><p class="bn-side">.*?</div>', trend)
     assert quick_side.startswith('<div><p class="bn-side">Quick run <span class="bn-verdict bn-partly">')
-    assert "a &amp; b; 5 seeds; interval [0.123, 2]" in quick_side
+    assert "a &amp; b; 5 seeds; interval or quartiles 0.123 to 2" in quick_side
     assert full_side.startswith('<div><p class="bn-side">Full scale <span class="bn-verdict bn-not-reproduced">')
-    assert "MNIST; 8 seeds; holds in 1 of 3 declared settings" in full_side
+    assert "MNIST; 8 seeds; holds in 1 of the 3 settings that the criterion names" in full_side
     assert r'&lt;2&gt; &amp; <span class="math">\(x&lt;y\)</span>' in card(markup, "T-Sum")
     assert "Criterion <span>(experiment with a trend)</span>" in trend
     assert "<dt></dt>" not in markup
     assert "What would change our mind" not in markup  # nobody has said it yet
     assert "1 seed<" in card(markup, "T-Head")
+    assert "Quick run: does not decide.</p>" in card(markup, "T-Head")
     assert plain.splitlines()[1] == "T-Trend (quick): partly. 4 of 5"
     output = {"output_type": "display_data", "data": {}, "metadata": metadata}
     assert verdicts.verdicts_in(notebook([cell("", outputs=[output])])) == [*quick, *full]
@@ -204,7 +205,7 @@ def test_draws_of_earlier_code_are_never_shown_as_todays(mini, shown, facts):
     pages.claim_cards([judge("T-Sum", "reproduced", measured="m")])
     markup = shown[0][0]
     assert '<span class="bn-reach bn-unsteady">2 of 2 draws, with earlier code</span>' in summary(markup, "T-Sum")
-    assert "other draws of the seeds; made with earlier code, before" in card(markup, "T-Sum")
+    assert "other draws of the seeds; drawn before the last change of the code behind it" in card(markup, "T-Sum")
 
 
 def test_a_claim_is_judged_once_a_scale_and_on_its_own_side(mini, shown):

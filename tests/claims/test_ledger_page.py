@@ -109,14 +109,15 @@ def test_the_counts_name_every_verdict_that_other_draws_overturn(built, shown):
     draws = [{"seed": n, "failed": None, "verdicts": held} for n in (0, 100, 200)]
     write_draws(built, *draws)
     ledger_page.show_counts()
-    assert "recorded for 2; none is overturned" in shown[1]
+    assert "recorded for 2. Overturned more often than one time in twenty: none." in shown[1]
     draws[2]["verdicts"] = held | {"T-Trend": {"verdict": "reproduced"}}
     write_draws(built, *draws)
     ledger_page.show_counts()
-    assert shown[2].endswith('only: <a href="#T-Trend">T-Trend</a> (1 of 2 draws).</p>')
+    assert shown[2].endswith('in twenty: <a href="#T-Trend">T-Trend</a> (1 of 2 draws).</p>')
     write_draws(built, *draws, code="earlier")
     ledger_page.show_counts()
-    assert '<a href="#T-Sum">T-Sum</a> (2 of 2 draws, with earlier code)' in shown[3]
+    assert shown[3].endswith(" Drawn before the last change of the code behind them: 2, of chapters 90.</p>")
+    assert 'href="#T-Sum"' not in shown[3]
 
 
 def test_before_a_build_no_cell_is_empty(mini, shown):

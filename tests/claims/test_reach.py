@@ -71,7 +71,13 @@ def test_draws_of_earlier_code_are_never_steady(mini):
     assert found.changed == ("chapter 90's parameters", "chapter 90's cells")
     assert not found.steady
     assert found.short == "20 of 20 draws, with earlier code"
-    assert found.sentence.endswith("before chapter 90's parameters and 1 more changed, and not repeated since")
+    assert found.sentence.endswith("; drawn before the last change of the code behind it")
+
+
+@pytest.mark.parametrize("verdict", ["reported", "not run at full scale"])
+def test_no_draw_agrees_with_what_decides_nothing(mini, verdict):
+    write_draws(mini, draw(0, A=verdict), draw(100, A=verdict))
+    assert reach.reach(reach.of_book("90"), "A", verdict) is None
 
 
 def test_a_file_without_the_code_that_made_it_is_not_todays(mini):

@@ -4,7 +4,10 @@ import pytest
 
 from bnlab.claims import ledger, standing
 
-STEADY, MOVES = {"steady": True}, {"steady": False}
+STEADY, MOVES = (
+    {"steady": True, "agree": 19, "draws": 20}, {"steady": False, "agree": 18, "draws": 20}
+)  # fmt: skip
+EARLIER = {"steady": False, "agree": 20, "draws": 20}
 
 
 def row(verdict="reproduced", kind="X", scale="quick", reach=None) -> dict:
@@ -36,7 +39,8 @@ def test_no_verdict_is_forgotten():
     ("facts", "confidence"),
     [
         ({"kind": "I"}, "exact"),
-        ({"kind": "T", "verdict": "refuted", "reach": MOVES}, "exact"),
+        ({"kind": "T", "verdict": "refuted", "reach": EARLIER}, "exact"),
+        ({"kind": "T", "verdict": "refuted", "reach": MOVES}, "low"),
         ({"scale": "full", "reach": MOVES}, "high"),  # the draws are the quick run's, another verdict
         ({"scale": "full", "kind": "H"}, "high"),
         ({"reach": STEADY}, "high"),

@@ -10,6 +10,7 @@ from bnlab.claims.verdicts import as_metadata, deciding, undecided
 
 SIDES = {"quick": "Quick run", "full": "Full scale", "own": "Other settings, compared only"}
 NOT_RUN = "not run at full scale"
+WITHOUT = {"quick": "does not decide", "full": "not run", "own": "not run"}  # what NOT_RUN means on either side
 SHORT = {"quick": "quick run", "full": "full scale", "own": "other settings"}
 
 
@@ -96,7 +97,8 @@ def _sides(claim: Claim, quick: ledger.Verdict | None, full: ledger.Verdict | No
 def _side(verdict: ledger.Verdict, again: reach.Reach | None) -> str:
     facts = details(verdict) + ([again.sentence] if again else [])
     draws = f" {_short(again)}" if again and not again.steady else ""
-    head = f'<p class="bn-side">{SIDES[verdict.scale]} {badge(verdict.verdict)}{draws}</p>'
+    word = f": {WITHOUT[verdict.scale]}." if verdict.verdict == NOT_RUN else f" {badge(verdict.verdict)}{draws}"
+    head = f'<p class="bn-side">{SIDES[verdict.scale]}{word}</p>'
     foot = f'<p class="bn-place">{html.escape("; ".join(facts))}</p>' if facts else ""
     return f"<div>{head}<p>{mathematics(verdict.measured)}</p>{foot}</div>"
 
@@ -111,9 +113,11 @@ def details(verdict: ledger.Verdict) -> list[str]:
     if verdict.seeds:
         parts.append(f"{verdict.seeds} seed" + ("s" if verdict.seeds > 1 else ""))
     if verdict.interval:
-        parts.append(f"interval [{verdict.interval[0]:.3g}, {verdict.interval[1]:.3g}]")
+        low, high = verdict.interval
+        effect = "" if verdict.statistic is None else f"effect {verdict.statistic:.3g}, "
+        parts.append(f"{effect}interval or quartiles {low:.3g} to {high:.3g}")
     if verdict.settings:
-        parts.append(f"holds in {verdict.settings[0]} of {verdict.settings[1]} declared settings")
+        parts.append(f"holds in {verdict.settings[0]} of the {verdict.settings[1]} settings that the criterion names")
     return parts
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from bnlab.claims import book, ledger, standing, verdicts
 from bnlab.claims.markup import amendment, badge, definitions, display, errata_links, link, mathematics, settled, small
+from bnlab.claims.reach import STEADY
 
 COLUMNS = ("Claim", "The document says", "Ch.", "Kind", "Verdict", "Decided by")
 
@@ -39,14 +40,15 @@ def _unsteady(rows: list[dict], linked: Callable[[str, str], str] = lambda addre
     quick = [row for row in rows if row["scale"] == "quick"]
     drawn = [row for row in quick if row["reach"]]
     words = f"Of {len(quick)} verdicts that a quick run decides, other draws of the seeds are recorded for {len(drawn)}"
-    moved = [row for row in drawn if not row["reach"]["steady"]]
     if not drawn:
         return f"{words}."
-    if not moved:
-        return f"{words}; none is overturned more often than one time in twenty."
+    moved = [row for row in drawn if row["reach"]["agree"] < STEADY * row["reach"]["draws"]]
     named = ", ".join(f"{linked('#' + row['id'], row['id'])} ({row['reach']['short']})" for row in moved)
-    why = "overturned more often than one time in twenty, or drawn with earlier code only"
-    return f"{words}. Of these are {why}: {named}."
+    words += f". Overturned more often than one time in twenty: {named or 'none'}."
+    if earlier := [row for row in drawn if row["reach"]["changed"]]:
+        chapters = ", ".join(dict.fromkeys(row["chapter"] for row in earlier))
+        words += f" Drawn before the last change of the code behind them: {len(earlier)}, of chapters {chapters}."
+    return words
 
 
 def show_exceptions() -> None:
@@ -110,7 +112,7 @@ def _decided_by(row: dict) -> str:
     reach = row["reach"]
     if not reach:
         return "quick"
-    earlier = ' <abbr title="drawn with earlier code, and not repeated since">‡</abbr>' if reach["changed"] else ""
+    earlier = ' <abbr title="drawn before the last change of the code behind it">‡</abbr>' if reach["changed"] else ""
     return f'quick, <abbr title="{reach["short"]}">{reach["agree"]}/{reach["draws"]}</abbr>{earlier}'
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from bnlab.claims import book, draws
 from bnlab.claims.claim_file import LedgerError
 
+NOTHING_DECIDED = ("reported", "not run at full scale")  # no other draw can agree with that, or disagree
 STEADY = 19 / 20  # a verdict that other draws overturn more often stands nowhere without its reach beside it
 BIGGEST_FILE = 1_000_000  # bytes
 
@@ -45,10 +46,7 @@ class Reach:
         words = f"the same in {self.agree} of {self.draws} other draws of the seeds"
         words += f" ({otherwise})" if otherwise else ""
         words += "; when they were counted, the book's own draw decided otherwise" if self.outdated else ""
-        if self.changed:
-            more = f" and {len(self.changed) - 1} more" if len(self.changed) > 1 else ""
-            words += f"; made with earlier code, before {self.changed[0]}{more} changed, and not repeated since"
-        return words
+        return words + ("; drawn before the last change of the code behind it" if self.changed else "")
 
     def as_dict(self) -> dict:
         """Give it as JSON types."""
@@ -83,8 +81,11 @@ def load(folder: Path, chapter: str) -> dict | None:
 
 
 def reach(kept: dict | None, claim_id: str, verdict: str) -> Reach | None:
-    """Count in how many of the other draws that `load` gave a verdict came out; None where there is no such draw."""
-    if kept is None:
+    """Count in how many of the other draws that `load` gave a verdict came out.
+
+    None where there is no such draw, or no verdict that another draw could overturn.
+    """
+    if kept is None or verdict in NOTHING_DECIDED:
         return None
     found = {draw["seed"]: _decided(draw, claim_id) for draw in kept["draws"]}
     own = found.pop(kept["book_seed"], None)

@@ -6,6 +6,8 @@
 
 from collections.abc import Mapping
 
+from bnlab.claims.reach import STEADY
+
 DIRECTIONS = {
     "reproduced": "supports",
     "corrected": "supports a corrected form",
@@ -36,11 +38,13 @@ def confidence(row: Mapping) -> str:
 
     >>> confidence({"verdict": "refuted", "kind": "T", "scale": "quick", "reach": None})
     'exact'
+    >>> confidence({"verdict": "refuted", "kind": "T", "scale": "quick", "reach": {"agree": 6, "draws": 10}})
+    'low'
     """
     if row["verdict"] not in DIRECTIONS:
         return "none"
     if row["kind"] in "IT":
-        return "exact"
+        return "low" if (drawn := row["reach"]) and drawn["agree"] < STEADY * drawn["draws"] else "exact"
     return "high" if row["scale"] == "full" else {"steady": "high", "none": "medium"}.get(steadiness(row), "low")
 
 
