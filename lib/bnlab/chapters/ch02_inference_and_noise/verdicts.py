@@ -189,9 +189,9 @@ def _regularisation(tables: Tables, target: float, seed: int, **where: str) -> V
         verdict = "reported"
     elif verdict == "reproduced" and where["scale"] == "quick":
         verdict = "partly"  # the sizes were settled after a look: a setting so chosen cannot pass its own criterion
-    noise, more, dropout = (
+    noise, more, without, dropout = (
         in_words(compared(equal, *pair), seed)
-        for pair in (("population", "batch"), ("batch", "ghost"), ("none", "dropout"))
+        for pair in (("population", "batch"), ("batch", "ghost"), ("none", "batch"), ("none", "dropout"))
     )
     return judge(
         "E-Noise2",
@@ -201,7 +201,7 @@ def _regularisation(tables: Tables, target: float, seed: int, **where: str) -> V
         seeds=len(difference),
         **where,
         measured=f"noise-free minus batch statistics {noise.words}; batch statistics minus groups of four "
-        f"{more.words}; neither minus dropout {dropout.words}"
+        f"{more.words}; neither minus batch statistics {without.words}; neither minus dropout {dropout.words}"
         + ("; not confirmed at this scale" if verdict == "not reproduced" else ""),
     )
 

@@ -30,13 +30,18 @@ def lazy(widths: pd.DataFrame, **where: str) -> Verdict:
     rate = (abs(slopes["kernel_change"] + 0.5) <= 0.15) & falls
     bound = (slopes["kernel_change"] <= -0.35) & falls
     change, error = (quartiles(slopes[column].to_numpy()) for column in ("kernel_change", "forecast_error"))
+    kernel = "The kernel's"
+    if falls.all() and (slopes["kernel_change"] < 0).all():
+        off = change.median + 0.5
+        pace = "at about" if abs(off) <= 0.15 else "faster than" if off < 0 else "slower than"
+        kernel = f"Wide networks do become linear, their kernel {pace} the rate judged: its"
     return judge(
         "E-NTK1",
         trend(rate),
         statistic=change.median,
         interval=(change.q1, change.q3),
         seeds=len(slopes),
-        measured=f"As a rate: the kernel's change falls at a slope of {change.median:.2f} (median), within "
+        measured=f"{kernel} change falls at a slope of {change.median:.2f} (median), within "
         f"$-0.5 \\pm 0.15$ in {int(rate.sum())} of {len(rate)} seeds. As a bound: at least as fast as $N^{{-1/2}}$, "
         f"but for 0.15, in {int(bound.sum())} of {len(bound)}. The forecast's error has a slope of {error.median:.2f} "
         f"(widths {widths['width'].min()} to {widths['width'].max()}).",

@@ -12,6 +12,9 @@ import pandas as pd
 from bnlab.figures.shapes import aside, groups, legend_below, lines, lines_with_quartiles, plain_ticks, subplots
 from bnlab.figures.style import COLOURS, line_styles
 
+#: How the distributions of entries are called on the page.
+ENTRIES = {"gaussian": "Gaussian", "uniform": "uniform", "rademacher": "coin flips ±1"}
+
 
 def law(curves: pd.DataFrame):
     """Plot the limit densities for several M (Figure 8): of the squared values, and of the plain ones.
@@ -62,10 +65,11 @@ def distances(table: pd.DataFrame):
     figure, ax = subplots(height=3.8)
     kinds = [(M, quantity) for M in groups(table["M"]) for quantity in ("squared", "plain")]
     placed = table.assign(place=[kinds.index(pair) for pair in zip(table["M"], table["quantity"], strict=True)])
-    lines(ax, aside(placed, "place", "entries", 0.2), "place", "ks_distance", "entries", linestyle="none")
+    looks = {"label": lambda entries: ENTRIES.get(entries, entries), "linestyle": "none"}
+    lines(ax, aside(placed, "place", "entries", 0.2), "place", "ks_distance", "entries", **looks)
     ax.axhline(0.01, color="black", lw=1, ls="--")
     ax.axhline(0.1, color="black", lw=1, ls=":")
-    ax.set(yscale="log", ylabel="KS distance to the law (1)", ylim=(1e-3, 1))
+    ax.set(yscale="log", ylabel="KS distance to the law", ylim=(1e-3, 1))
     ax.set_xticks(range(len(kinds)), [f"M = {M}\n{quantity}" for M, quantity in kinds])
     ax.legend(title="entries", loc="center right")
     return figure
@@ -84,7 +88,7 @@ def edges(rate: pd.DataFrame, largest: pd.DataFrame):
         left.errorbar(rows["N"], rows["mean"], rows["standard_error"], label=f"M = {M}", capsize=3, **look)
         guide = rows["mean"].iloc[0] * (rows["N"] / rows["N"].iloc[0]) ** (-2 / 3)
         left.plot(rows["N"], guide, color="#666666", lw=0.8, ls="-", zorder=0)
-    left.set(xscale="log", yscale="log", xlabel="matrix side $N$", ylabel="$1 - s_{\\max}^2$ / edge (1)")
+    left.set(xscale="log", yscale="log", xlabel="matrix side $N$", ylabel="$1 - s_{\\max}^2$ / edge")
     plain_ticks(left.xaxis, groups(rate["N"]))
     measured = largest.assign(line="measured (median, quartiles)")
     lines_with_quartiles(right, measured, "M", "largest", "line", spread="bars", linestyle="none")
@@ -133,7 +137,7 @@ def gradient_descent(descent: pd.DataFrame, rates: pd.DataFrame):
     lines(right, rates, "kappa", "largest_rate", "normalisation", label=lambda fixed: f"{_formula(fixed)} fixed")
     right.set(ylabel="largest stable learning rate")
     for ax in (left, right):
-        ax.set(xlabel="condition number of $A$ (1)", xscale="log", yscale="log")
+        ax.set(xlabel="condition number of $A$", xscale="log", yscale="log")
         plain_ticks(ax.xaxis, groups(descent["kappa"]))
         legend_below(ax)
     return figure
