@@ -71,8 +71,8 @@ constraints:  ## resolve requirements.txt anew (delete .venv first) and write do
 	@{ grep '^#' constraints.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu//'; } >constraints.new
 	@mv constraints.new constraints.txt
 
-clean:  ## remove what can be made again; recorded results and downloads stay
-	rm -rf _build .venv runs worksheets slides handouts .pytest_cache .ruff_cache
+clean:  ## remove what can be made again; recorded results, downloads, your runs and worksheets stay
+	rm -rf _build .venv slides handouts .pytest_cache .ruff_cache
 
 .venv/installed: requirements.txt constraints.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "No $(PYTHON) here: install Python 3.11 or newer, or call make with PYTHON=/path/to/python3."; exit 1; }

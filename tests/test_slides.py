@@ -151,6 +151,15 @@ def test_a_summary_has_the_answer_the_goals_and_first_what_was_not_simply_reprod
     assert f"Also: <code>C-{handout.MOST - 1}</code> reproduced." in text
 
 
+def test_a_summary_gives_the_corrected_form_and_puts_what_did_not_run_last(built):
+    words = ["not run at full scale", "reproduced", "corrected"]
+    cards = "".join(CARD.format(id=f"C-{n}", verdict=word) for n, word in enumerate(words))
+    cards = cards.replace("<dd>exact</dd>", "<dd>It fails. Corrected form: $x - y$.</dd>")
+    _, text = handout.summary(built(section("The claims", f"<div>{cards}</div>")))
+    assert re.findall(r"<li><code>(C-\d+)</code>", text) == ["C-2", "C-1", "C-0"]
+    assert text.count("<strong>Right:</strong> $x - y$.") == 1
+
+
 @pytest.mark.parametrize(
     ("text", "words"), [(None, "make book"), ("<article><p>x</p></article>", "no page"), ("", "no page")]
 )

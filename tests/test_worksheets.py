@@ -98,6 +98,7 @@ def test_what_was_left_out(path, sheets):
     assert "This chapter in short" not in sheet
     assert "Predict first" in sheet
     assert worksheets.HEADER in sheet
+    assert worksheets.SOLVED in joined(sheets[path.stem, True])
 
 
 @pytest.mark.parametrize("solved", [False, True], ids=["worksheet", "solutions"])
@@ -121,10 +122,24 @@ def test_the_command_writes_both_notebooks_and_refuses_a_foreign_chapter(tmp_pat
     assert make_worksheets.main(["3", "--output", str(tmp_path)]) == 0
     assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.ipynb")) == [
         "03_adaptive_filter.ipynb",
-        "solutions/03_adaptive_filter.ipynb",
+    ]
+    assert [p.name for p in (tmp_path.parent / f"{tmp_path.name}-solutions").iterdir() if p.suffix == ".ipynb"] == [
+        "03_adaptive_filter.ipynb"
     ]
     assert make_worksheets.main(["99", "--output", str(tmp_path)]) == 2
     assert "99" in capsys.readouterr().err
+
+
+def test_a_worksheet_that_was_worked_in_is_kept(tmp_path, capsys):
+    path = tmp_path / "sheet.ipynb"
+    make_worksheets.write({"cells": 1}, path)
+    make_worksheets.write({"cells": 2}, path)  # nobody has touched the first: it goes
+    assert not list(tmp_path.glob("*mine*"))
+    path.write_text("my answers")
+    make_worksheets.write({"cells": 3}, path)
+    assert (tmp_path / "sheet.mine-1.ipynb").read_text() == "my answers"
+    assert json.loads(path.read_text()) == {"cells": 3}
+    assert "sheet.mine-1.ipynb" in capsys.readouterr().out
 
 
 STATEMENT = "````{exercise} Sum (5 minutes, easy)\n:label: ex-sum\nAdd.\n\n```python\nx = 1\n```\n````"

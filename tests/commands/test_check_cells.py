@@ -1,5 +1,7 @@
 """What was once refused in the middle of a chapter, or failed there, is refused by its check cell, before any work."""
 
+import re
+
 import fuzzing
 import pytest
 from book_files import ROOT
@@ -23,7 +25,11 @@ def folders():
         ("01", {"epsilon": "1e299"}, "epsilon = '1e299' cannot be used (above 1)"),
         ("01", {"batch_sizes": "[2, 4, 1000]"}, "batch_sizes = [2, 4, 1000] cannot be used: it must be of at least 2"),
         ("02", {"gap_batch_size": "5"}, "gap_batch_size = 5 cannot be used: it must be a multiple of 4"),
-        ("02", {"stage_rates": "[0.3, 1e6]"}, "stage_rates = '[0.3, 1e6]' cannot be used (above 1)"),
+        (
+            "02",
+            {"stage_rates": "[0.3, 1e6]"},
+            "stage_rates = '[0.3, 1e6]' cannot be used (entry 2, '1000000.0': above 1)",
+        ),
         ("04", {"images": "60000"}, "images = 60000 cannot be used: it must be at most 1438"),
         ("05", {"batch_size": "4096"}, "batch_size = 4096 cannot be used: it must be at most 1438"),
         ("05", {"learning_rates": "[1e299]"}, "learning_rates = '[1e299]' cannot be used (above 1000000.0)"),
@@ -39,6 +45,19 @@ def test_refused_before_any_work(number, given, words):
         rerun.check(CHAPTERS[number], given)
     assert str(refusal.value).startswith(words)
     assert "\n" not in str(refusal.value)
+
+
+EXAMPLE = re.compile(r"(?:bnlab run |papermill book/)(\d\d)(?:_\w+\.ipynb \S+)?((?: -p \w+ (?:'[^']*'|\S+))+)")
+
+
+def test_every_printed_command_is_one_that_runs():
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "book").glob("*.md"))]
+    found = [match for page in pages for match in EXAMPLE.findall(page.read_text(encoding="utf-8"))]
+    assert len(found) >= 5
+    for number, words in found:
+        given = dict(re.findall(r"-p (\w+) '?([^'`]*?)'?(?= -|$)", words.rstrip("`")))
+        if given.get("dataset", "digits").startswith("digits"):
+            assert rerun.check(CHAPTERS[number], given).keys() == given.keys()
 
 
 def test_chapter_04_needs_pictures_that_vary(folders):

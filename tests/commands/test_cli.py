@@ -141,6 +141,7 @@ REFUSALS = [
     (["run"], "arguments are required: chapter"),
     (["run", "90", "a\nb"], "unrecognized arguments: a b"),
     (["run", "90", "-p", "epochs"], "argument -p: expected 2 arguments"),
+    (["run", "90", "-p", "epochs=3"], "with a blank between them: -p seeds 5"),
     (["run", "90", "--device", "tpu"], "invalid choice: 'tpu' (choose from 'auto', 'cpu', 'cuda')"),
     (["run", "91"], "chapter '91' is not in the book: its chapters are 90."),
     (["run", ""], "chapter '' is not in the book"),

@@ -96,7 +96,7 @@ def test_lists():
     assert usable("x", 2, kind) == [2.0]
     assert "not above 0" in refusal(kind, [1, -1])
     assert "0 entries" in refusal(kind, "[]")
-    assert "1 entries" in refusal(parameters.list_of(parameters.integer(), at_least=2), "7")
+    assert "1 entry)" in refusal(parameters.list_of(parameters.integer(), at_least=2), "7")
     assert usable("x", "[batch, none]", parameters.list_of(parameters.choice("batch", "none"))) == ["batch", "none"]
     assert usable("x", "[on, off]", parameters.list_of(parameters.choice("on", "off"))) == ["on", "off"]
     assert usable("x", "[yes, false]", parameters.list_of(parameters.boolean())) == [True, False]

@@ -29,12 +29,23 @@ def document(sheets: list[tuple[str, str]], root: Path) -> str:
 
 
 def _verdicts(cards: list[Tag]) -> str:
-    """List first what did not simply come out as printed: that is what a reader should take home."""
-    cards = sorted(cards, key=lambda card: _word(card) in ("reproduced", "reported"))
-    told = "".join(f"<li>{_line(card)} {card.select_one('.bn-teaser').decode_contents()}</li>" for card in cards[:MOST])
+    """List first what did not simply come out as printed, which a reader should take home; last what did not run."""
+    last = ("reproduced", "reported", "not run at full scale")
+    cards = sorted(cards, key=lambda card: last.index(_word(card)) + 1 if _word(card) in last else 0)
+    told = "".join(f"<li>{_line(card)} {_said(card)}</li>" for card in cards[:MOST])
     rest = ", ".join(f"<code>{card.code.get_text()}</code> {_word(card)}" for card in cards[MOST:])
     more = f'<p class="rest">Also: {rest}.</p>' if rest else ""
     return f"<h2>The claims</h2><ul>{told}</ul>{more}" if cards else ""
+
+
+def _said(card: Tag) -> str:
+    """What the document says; where that is corrected, the corrected form that the criterion names after it."""
+    said = card.select_one(".bn-teaser").decode_contents()
+    names = [name for name in card.select(".bn-card-body dt") if name.get_text().startswith("Criterion")]
+    if _word(card) != "corrected" or not names:
+        return said
+    _, found, form = names[0].find_next_sibling("dd").decode_contents().partition("Corrected form: ")
+    return f"{said} <strong>Right:</strong> {form.partition('<div')[0]}" if found else said
 
 
 def _word(card: Tag) -> str:

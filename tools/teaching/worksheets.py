@@ -19,6 +19,10 @@ HEADER = (
     "*Worksheet.* Run the cells from top to bottom. ▢ stands for a number that the cells above it compute: find it. "
     "A cell below each exercise is yours; where a check follows, give your answer the name that stands there."
 )
+SOLVED = (
+    "*Worksheet with its solutions.* Run the cells from top to bottom. ▢ stands for a number that the cells above it "
+    "compute."
+)
 KERNEL = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -54,7 +58,8 @@ def worksheet(notebook: dict, book: Book, *, solved: bool = False) -> dict:
         elif isinstance(part.content, dict):
             made += _code(part.content, numbers)
         else:
-            made.append(_markdown(_text(part.content, numbers, book)))
+            text = _text(part.content, numbers, book)
+            made.append(_markdown(text.replace(HEADER, SOLVED) if solved else text))
         if name and not solved and not any(p.solves == name for p in found):
             made.append(_code_cell("# Your answer here."))
     kept = [cell for cell in made if "".join(cell["source"]).strip()]

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from bnlab.claims import book, draws
 from bnlab.claims.claim_file import LedgerError
+from bnlab.claims.ledger import UNDECIDED
 
-NOTHING_DECIDED = ("reported", "not run at full scale")  # no other draw can agree with that, or disagree
 STEADY = 19 / 20  # a verdict that other draws overturn more often stands nowhere without its reach beside it
 BIGGEST_FILE = 1_000_000  # bytes
 
@@ -85,7 +85,7 @@ def reach(kept: dict | None, claim_id: str, verdict: str) -> Reach | None:
 
     None where there is no such draw, or no verdict that another draw could overturn.
     """
-    if kept is None or verdict in NOTHING_DECIDED:
+    if kept is None or verdict in UNDECIDED:
         return None
     found = {draw["seed"]: _decided(draw, claim_id) for draw in kept["draws"]}
     own = found.pop(kept["book_seed"], None)

@@ -47,6 +47,8 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str):
         # argparse would print the usage as well: one clear line is what a mistyped option deserves.
+        if message.startswith("argument -p: expected 2"):
+            message += " (a name and a value, with a blank between them: -p seeds 5)"
         self.exit(2, f"{self.prog}: {' '.join(message.split())}. Try {self.prog} --help.\n")
 
 

@@ -114,14 +114,22 @@ def list_of(item: Kind, *, at_least: int = 1, at_most: int | None = None, distin
         value = literal(value)
         values = list(value) if isinstance(value, list | tuple) else [value]
         if len(values) < at_least or (at_most is not None and len(values) > at_most):
-            raise ValueError(f"{len(values)} entries")
-        coerced = [item.coerce(entry) for entry in values]
+            raise ValueError("1 entry" if len(values) == 1 else f"{len(values)} entries")
+        coerced = [_entry(item, number, entry, len(values)) for number, entry in enumerate(values, 1)]
         if distinct and (again := [entry for n, entry in enumerate(coerced) if entry in coerced[:n]]):
             raise ValueError(f"{again[0]!r} is there twice")
         return coerced
 
     several = f"at least {at_least}" + ("" if at_most is None else f" and at most {at_most}")
     return Kind(f"a list of {several}{', no two alike' if distinct else ''}, each {item.description}", "list", coerce)
+
+
+def _entry(item: Kind, number: int, entry: object, count: int) -> object:
+    try:
+        return item.coerce(entry)
+    except ValueError as error:
+        where = f"entry {number}, {str(entry)[:40]!r}: " if count > 1 else ""
+        raise ValueError(f"{where}{error}") from None
 
 
 def dataset() -> Kind:
