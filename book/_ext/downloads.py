@@ -11,7 +11,8 @@ from bnlab.claims import book
 NAME = "bn-lab.zip"
 # Enough to install the library, to run any chapter, and to build the book again.
 TAKEN = ("CITATION.cff", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "_config.yml", "_toc.yml",
-         "constraints.txt", "pyproject.toml", "requirements.txt", "book", "data/recorded", "lib/bnlab", "tools")  # fmt: skip
+         "constraints.txt", "pyproject.toml", "requirements.txt", "book", "data/recorded", "lib/bnlab",
+         "tools")  # fmt: skip
 FOLDER, EPOCH = "bn-lab", (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold
 
 
