@@ -126,6 +126,11 @@ def test_skeleton_is_whole(path):
     assert "no GPU" in text
     for heading in ("## Limits", "## Exercises", "## Further reading", "full scale"):
         assert heading.lower() in text.lower(), f"{path.stem} has no {heading}"
+    assert "**Found**: " in text, f"the card of {path.stem} does not say what was found"
+    survives, _, cards = text.partition("\n## What survives")[2].partition("\n## What the chapter settles")
+    assert re.search(r"^The predictions: \(1\) .*\(2\) .*\(3\) ", survives, re.MULTILINE | re.DOTALL), path.stem
+    assert "How it was run" in cards
+    assert "Settles**" not in text
     assert ":filter: docname in docnames" in text
     assert code.count("claim_cards(") == 1
     exercises = re.findall(r"\{exercise(?:-start)?\}[^\n]*\n:label: (\S+)", text)
