@@ -45,7 +45,7 @@ def forest(found: pd.DataFrame):
         if len(both):
             axes.axvline(both.median(), color="black", lw=1, ls="--")
         axes.set(xlabel="gain (points)", title=MODES[mode] if len(modes) > 1 else "")
-    panels[0][0].set_yticks(range(len(arms)), arms)
+    panels[0][0].set_yticks(range(len(arms)), [arm.replace("FC rate", "fc rate") for arm in arms])
     panels[0][0].set_ylim(len(arms) - 0.5, -0.5)
     return figure
 

@@ -41,7 +41,10 @@ def largest_octaves(found: Mapping[str, pd.DataFrame]):
         left.plot([], [], SHAPES[number], color=GREY if number else COLOURS[0], label=name)
     left.set_yticks(range(len(norms)), [NAMES[norm] for norm in norms])
     left.set_ylim(len(norms) - 0.4, -0.6)
-    left.plot([], [], ">", color=GREY, markerfacecolor="white", label="at least")
+    bounds = set().union(*(table["beyond"] for table in found.values()))
+    for beyond, marker, name in (("above", ">", "at least"), ("below", "<", "at most")):
+        if beyond in bounds:
+            left.plot([], [], marker, color=GREY, ls="none", markerfacecolor="white", label=name)
     legend_below(figure, 2)
     return figure
 

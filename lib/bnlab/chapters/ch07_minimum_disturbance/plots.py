@@ -123,7 +123,8 @@ def nearness(directions: pd.DataFrame, powers: pd.DataFrame):
         axes.set(xlabel="step", ylim=(-0.05, 1.05), title=title)
     panels[0].set_ylabel("cosine with NLMS")
     rows = powers[powers["arrangement"].str.startswith("d:")]
-    each = {"label": None, "color": COLOURS[3], "marker": "", "linestyle": "-", "linewidth": 0.9, "alpha": 0.6}
+    own = next((look["color"] for name, look in looks.items() if name.startswith("d:")), COLOURS[4])
+    each = {"label": None, "color": own, "marker": "", "linestyle": "-", "linewidth": 0.9, "alpha": 0.6}
     lines(panels[2], rows.assign(square=rows["gamma"] ** 2 + rows["beta"] ** 2), "step", "square", "arrangement",
           each=["seed", "channel"], **each)  # fmt: skip
     panels[2].axhspan(0.5, 2, color="#dddddd", zorder=0)
