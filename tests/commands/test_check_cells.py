@@ -47,6 +47,14 @@ def test_refused_before_any_work(number, given, words):
     assert "\n" not in str(refusal.value)
 
 
+def test_a_default_that_does_not_go_with_what_was_given_is_not_blamed_alone():
+    with pytest.raises(ParameterError) as refusal:
+        rerun.check(CHAPTERS["13"], {"train_images": "16"})
+    assert str(refusal.value).startswith(
+        "with train_images = 16: batch_size = 32 cannot be used: it must be at most 16"
+    )
+
+
 EXAMPLE = re.compile(r"(?:bnlab run |papermill book/)(\d\d)(?:_\w+\.ipynb \S+)?((?: -p \w+ (?:'[^']*'|\S+))+)")
 
 

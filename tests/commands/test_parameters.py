@@ -229,3 +229,10 @@ def test_a_limit_may_lie_in_other_parameters_or_in_the_data():
         parameters.require(images >= 60000, "images", 60000, f"at most {images}")
     with pytest.raises(ParameterError, match=r"^dataset = 'folder:/nowhere' cannot be used: "):
         parameters.loaded("folder:/nowhere")
+
+
+def test_a_run_is_the_readers_own_if_anything_was_injected():
+    cells = ["epochs: int = 2", "# Parameters\nepochs = 3"]
+    assert not parameters.own_run({})
+    assert not parameters.own_run({"In": cells[:1]})
+    assert parameters.own_run({"In": cells})

@@ -25,6 +25,7 @@ __all__ = [
     "integer",
     "list_of",
     "loaded",
+    "own_run",
     "real",
     "require",
     "text",
@@ -65,6 +66,15 @@ def check(namespace: dict, **kinds: Kind) -> dict[str, object]:
     if undeclared := [name for name in kinds if name not in namespace]:
         raise ParameterError(f"{undeclared[0]} is checked but not declared: give it a default in the parameters cell.")
     return {name: usable(name, namespace[name], kind) for name, kind in kinds.items()}
+
+
+def own_run(namespace: dict) -> bool:
+    """Say whether a reader gave parameters: then the page is about that run, and the recorded one stands beside it.
+
+    >>> own_run({"In": ["epochs: int = 2"]})
+    False
+    """
+    return bool(injected_names(namespace.get("In", [])))
 
 
 def require(holds: object, name: str, value: object, right: str) -> None:

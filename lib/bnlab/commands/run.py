@@ -36,8 +36,12 @@ def check(chapter: book.Chapter, given: Mapping[str, object]) -> dict[str, objec
     try:
         # The book's own cell, the one that a notebook executes anyway: one mechanism, one message at both doors.
         exec(compile(chapter.check_source, str(chapter.path), "exec"), namespace)  # noqa: S102
-    except ParameterError:
-        raise
+    except ParameterError as error:
+        # The chapter may stumble over a default that does not go with what was given: then both are named.
+        if not given or str(error).partition(" = ")[0] in given:
+            raise
+        asked = ", ".join(f"{name} = {str(value)[:40]}" for name, value in given.items())
+        raise ParameterError(f"with {asked}: {error}") from None
     except Exception as error:
         raise RunError(f"the check cell of {chapter.path} fails ({_line(error)}).") from None
     return {name: namespace[name] for name in given}
