@@ -35,7 +35,8 @@ def outcomes(tests: pd.DataFrame):
             for place, (claim, cause) in enumerate(zip(found["claim"], found["cause"], strict=True)):
                 x, fill = starts[word] + place, {} if cause else {"mfc": "white", "mew": 1.8}
                 axes.plot(x, height, marker=marker, color=colour, ms=9, ls="none", **fill)
-                axes.annotate(claim, (x, height), (0, -9), textcoords="offset points", ha="center", va="top", size=7)
+                below = (0, -9 - 8 * (place % 2))  # neighbours' names are wider than their marks' distance
+                axes.annotate(claim, (x, height), below, textcoords="offset points", ha="center", va="top", size=7)
     for word in columns:
         axes.annotate(word, (starts[word] + (widest[word] - 1) / 2, -0.7), ha="center", va="bottom", weight="bold")
     axes.set_yticks(range(len(names)), names)
