@@ -9,7 +9,7 @@ CHAPTER = check_cells.chapter("09")
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"depths": "[8]"}, "depths = '[8]' cannot be used (1 entries)"),
+        ({"depths": "[8]"}, "depths = '[8]' cannot be used (1 entry)"),
         ({"depths": "[8, 21]"}, "depths = [8, 21] cannot be used: it must be 6n + 2 each"),
         (
             {"stability_rates": "[0.1, 0.3]"},

@@ -13,7 +13,7 @@ CHAPTER = check_cells.chapter("11")
     ("given", "words"),
     [
         ({"exponents": "[1, 1]"}, "exponents = '[1, 1]' cannot be used (1 is there twice)"),
-        ({"exponents": "[0]"}, "exponents = '[0]' cannot be used (1 entries)"),
+        ({"exponents": "[0]"}, "exponents = '[0]' cannot be used (1 entry)"),
         ({"shifts": "[0, 0, 2]"}, "shifts = '[0, 0, 2]' cannot be used (0 is there twice)"),
         ({"rate_exponents": "[4, 4]"}, "rate_exponents = '[4, 4]' cannot be used (4 is there twice)"),
         ({"rate_exponents": "[0, 1]"}, "rate_exponents = [0, 1] cannot be used: it must be such that two of the"),

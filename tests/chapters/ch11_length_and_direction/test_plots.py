@@ -1,4 +1,4 @@
-"""Figures of length and direction: drawn from tables, labelled, with every arm in the legend."""
+"""Figures of length and direction: drawn from tables, labelled, with every arm named."""
 
 import pandas as pd
 import pytest
@@ -22,7 +22,8 @@ CASES = [
 @pytest.mark.parametrize(("draw", "columns", "names"), CASES, ids=lambda v: getattr(v, "__name__", ""))
 def test_figure_names_every_line_and_axis(draw, columns, names):
     figure = draw(pd.DataFrame(columns))
-    assert legend(figure) == names
+    beside = [text.get_text() for axes in figure.axes for text in axes.texts]  # names on the lines themselves
+    assert (legend(figure) or beside) == names
     for axes in figure.axes:
         assert axes.get_ylabel() or axes.get_shared_y_axes().get_siblings(axes)
     assert figure.get_figwidth() <= 7
