@@ -40,7 +40,7 @@ def check(chapter: book.Chapter, given: Mapping[str, object]) -> dict[str, objec
         # The chapter may stumble over a default that does not go with what was given: then both are named.
         if not given or str(error).partition(" = ")[0] in given:
             raise
-        asked = ", ".join(f"{name} = {str(value)[:40]}" for name, value in given.items())
+        asked = ", ".join(f"{name} = {' '.join(str(value).split())[:40]}" for name, value in given.items())
         raise ParameterError(f"with {asked}: {error}") from None
     except Exception as error:
         raise RunError(f"the check cell of {chapter.path} fails ({_line(error)}).") from None

@@ -189,7 +189,8 @@ def name_lines(axes, apart: float = 0.055) -> None:
     """
     named = [line for line in axes.get_lines() if not line.get_label().startswith("_")]
     height = axes.transData + axes.transAxes.inverted()
-    ends = sorted((height.transform(line.get_xydata()[-1])[1], line.get_label(), line) for line in named)
+    ends = [(height.transform(line.get_xydata()[-1])[1], line.get_label(), line) for line in named]
+    ends.sort(key=lambda end: end[0])
     steps = apart * np.arange(len(ends))
     clear = np.maximum.accumulate([end for end, *_ in ends] - steps) + steps
     for place, (_, name, line) in zip(clear, ends, strict=True):
