@@ -14,6 +14,7 @@ from bnlab.claims import book
 from bnlab.claims.cards import claim_cards
 from bnlab.claims.markup import display, mathematics
 from bnlab.records import changes, recorded
+from bnlab.records.provenance import described
 
 __all__ = ["claim_cards", "provenance", "table"]
 
@@ -56,7 +57,7 @@ def provenance(result: "recorded.Recorded | None") -> None:
     facts = result.provenance
     settings = ", ".join(f"{key} = {value}" for key, value in facts["parameters"].items())
     items = {
-        "Data": f"{facts['data']['title']}, checksum {facts['data']['checksum'][:12]}" if facts["data"] else "none",
+        "Data": described(facts["data"]),
         "Parameters": settings,
         "Machine": f"{facts['device']}; torch {facts['versions']['torch']}",
         "Time": f"{facts['seconds']:.0f} s on {facts['finished'][:10]}",

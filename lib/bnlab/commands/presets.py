@@ -14,6 +14,7 @@ from bnlab.literals import plain_yaml
 
 FULL_SCALE = "full_scale"  # the one entry of a preset that is no parameter
 AT_LEAST = "at least "
+DATASET = "dataset"
 
 
 class RecordingError(RuntimeError):
@@ -69,6 +70,8 @@ def choose(experiment: Callable, values: Mapping[str, object]) -> dict[str, obje
             if name in values:
                 chosen[name] = parameters.usable(name, values[name], kind)
             continue
+        if _is_data(name) and name not in values and signature[name].default is None:  # a second one, not asked for
+            continue
         value = values.get(name, signature[name].default)
         if value is inspect.Parameter.empty:
             raise parameters.ParameterError(f"parameter {name} has no value: give it in the preset or with -p.")
@@ -113,8 +116,18 @@ def _meets(value: object, need: object, name: str, kind: parameters.Kind) -> boo
     return set(needed) <= set(value or ()) if isinstance(needed, list) else value == needed
 
 
+def _is_data(name: str) -> bool:
+    """Tell whether an argument is a data set: ``dataset``, or another for some of the runs, as ``vgg_dataset``."""
+    return name.rpartition("_")[2] == DATASET
+
+
+def data_of(chosen: Mapping[str, object]) -> dict[str, str]:
+    """The data sets among chosen parameters, by the names of the arguments."""
+    return {name: str(value) for name, value in chosen.items() if _is_data(name)}
+
+
 def _kind(name: str, annotation: str) -> parameters.Kind:
-    if name == "dataset":
+    if _is_data(name):
         return parameters.text()  # `datasets.load` knows the data root, and refuses with the nearest right name
     if "bool" in annotation:
         return parameters.boolean()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bnlab.commands import parameters
 from bnlab.commands.parts import finish, say
-from bnlab.commands.presets import Preset, RecordingError, choose, read_preset, scale_of
+from bnlab.commands.presets import Preset, RecordingError, choose, data_of, read_preset, scale_of
 from bnlab.records import experiments, keys, provenance, recorded
 from bnlab.records.arithmetic import Arithmetic, engine_of, fixed
 from bnlab.records.changes import explained, read_changes
@@ -32,15 +32,14 @@ class Plan:
     experiment: Callable
     chosen: dict[str, object]  # as the provenance shows them
     arguments: dict[str, object]  # as the experiment takes them
-    data: dict[str, str] | None
+    data: dict[str, object] | None  # as `provenance.data_facts` makes them
     arithmetic: Arithmetic
     sources: keys.Sources
 
     def key(self, hashes: Mapping[str, str] | None = None) -> str:
         """Name the recording; with other sources, as they would have named it."""
-        data = self.data["checksum"] if self.data else None
         hashes = self.sources.hashes if hashes is None else hashes
-        return keys.recording_key(self.number, self.chosen, hashes, data, self.arithmetic)
+        return keys.recording_key(self.number, self.chosen, hashes, provenance.checksums(self.data), self.arithmetic)
 
 
 def record(
@@ -155,15 +154,15 @@ def prepare(
     Raises:
         RecordingError: the data cannot be given.
     """
-    arguments, shown, data, takes = dict(chosen), dict(chosen), None, inspect.signature(experiment).parameters
-    if "dataset" in chosen:
-        loaded = _load(chosen, data_root, device)
-        arguments["dataset"] = loaded
-        if "size" not in takes:
-            arguments.pop("size", None)
-        data = {"title": loaded.title, "checksum": loaded.checksum}
-        if chosen["dataset"].startswith("folder:"):  # the checksum says which data; where they lay is nobody's business
-            shown["dataset"] = "folder:" + Path(chosen["dataset"].removeprefix("folder:")).name
+    arguments, shown, takes = dict(chosen), dict(chosen), inspect.signature(experiment).parameters
+    loaded = {}
+    for argument, name in data_of(chosen).items():
+        loaded[argument] = arguments[argument] = _load(name, chosen.get("size"), data_root, device)
+        if name.startswith("folder:"):  # the checksum says which data; where they lay is nobody's business
+            shown[argument] = "folder:" + Path(name.removeprefix("folder:")).name
+    if "size" not in takes:
+        arguments.pop("size", None)
+    data = provenance.data_facts(loaded)
     if "device" in takes:
         arguments["device"] = device
     sources = keys.Sources.of(experiments.module_name(number))
@@ -234,10 +233,10 @@ def _work(plan: Plan, facts: Mapping[str, object], folder: Path, target: Path) -
     shutil.rmtree(partial, ignore_errors=True)
 
 
-def _load(chosen: Mapping[str, object], data_root: Path | None, device: str):
+def _load(name: str, size: int | None, data_root: Path | None, device: str):
     from bnlab import datasets  # late: an experiment without data needs neither torchvision nor scikit-learn
 
     try:
-        return datasets.load(str(chosen["dataset"]), root=data_root, size=chosen.get("size"), device=device)
+        return datasets.load(name, root=data_root, size=size, device=device)
     except datasets.DatasetError as error:
         raise RecordingError(str(error)) from None

@@ -84,8 +84,9 @@ def verify(
     with fixed(where), stopping():
         chosen = choose(experiment, {**facts["parameters"], **(given or {})})
         plan = prepare(number, experiment, chosen, where, data_root)
-        if plan.data and plan.data["checksum"] != facts["data"]["checksum"]:
-            raise RecordingError(f"{plan.data['title']} here is not what chapter {number} was recorded with.")
+        if provenance.checksums(plan.data) != provenance.checksums(facts["data"]):
+            named = provenance.titles(plan.data)
+            raise RecordingError(f"{named} here is not what chapter {number} was recorded with.")
         arguments = dict(plan.arguments)
         if sampled := "folder" in inspect.signature(experiment).parameters:
             from bnlab.sweeps.sweep import Sample  # late: the door opens without torch

@@ -28,6 +28,10 @@ FIELDS = {
     "tables": dict,
     "units": dict,
 }
+MAIN, OTHERS = (
+    "dataset",
+    "others",
+)  # the argument that every experiment with data has, and the entry of all further ones
 SCALES = ("full", "own")  # the document's, as the preset declares it; anything else
 PACKAGES = ("numpy", "scipy", "pandas", "torch")
 
@@ -41,12 +45,59 @@ def check_facts(facts: object) -> None:
             raise ValueError(f"{name} is missing or of a wrong type")
     texts = [*facts["tables"].values(), *(facts["versions"].get(name) for name in ("bnlab", "torch"))]
     texts += (facts["sources"] or {}).values()
-    if facts["data"] is not None:
-        texts += [facts["data"].get(name) for name in ("title", "checksum")]
+    for named in _each(facts["data"]).values():
+        texts += [named.get(key) for key in ("title", "checksum")]
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("a checksum, version or title is missing")
     if facts["scale"] not in SCALES:
         raise ValueError(f"scale is {facts['scale']!r}, not one of {', '.join(SCALES)}")
+
+
+def data_facts(loaded: Mapping[str, object]) -> dict[str, object] | None:
+    """Say which data sets an experiment takes: title and checksum of ``dataset``, and in ``others`` those of the rest.
+
+    Args:
+        loaded: data sets by the name of the experiment's argument; empty: it takes none.
+    """
+    facts = {name: {"title": data.title, "checksum": data.checksum} for name, data in loaded.items()}
+    if not facts:
+        return None
+    main = facts.pop(MAIN)
+    return main | ({OTHERS: facts} if facts else {})
+
+
+def checksums(data: Mapping[str, object] | None) -> str | None:
+    """Name the content of all data sets of a provenance in one text: that of the only one is its checksum."""
+    if data is None:
+        return None
+    return " ".join(f"{name}={each['checksum']}".removeprefix(f"{MAIN}=") for name, each in _each(data).items())
+
+
+def titles(data: Mapping[str, object] | None, argument: str = "") -> str:
+    """Name the data sets of a provenance in words: all of them, or the one that an argument took.
+
+    An argument that took none of its own took ``dataset``.
+    """
+    each = _each(data)
+    if argument:
+        return each.get(argument, each[MAIN])["title"]
+    return ", ".join(facts["title"] for facts in each.values())
+
+
+def described(data: Mapping[str, object] | None) -> str:
+    """Say title and checksum of every data set of a provenance, in one line; "none" where it took none."""
+    told = {name: f"{facts['title']}, checksum {facts['checksum'][:12]}" for name, facts in _each(data).items()}
+    return "; ".join(text if name == MAIN else f"{name}: {text}" for name, text in told.items()) or "none"
+
+
+def _each(data: Mapping[str, object] | None) -> dict[str, Mapping[str, str]]:
+    """The facts of every data set by argument; ValueError where the others are no mapping of mappings."""
+    if data is None:
+        return {}
+    others = data.get(OTHERS, {})
+    if not isinstance(others, Mapping) or not all(isinstance(facts, Mapping) for facts in others.values()):
+        raise ValueError("others of the data is no mapping from argument to title and checksum")
+    return {MAIN: data} | dict(others)
 
 
 def machine(device: str) -> dict[str, object]:

@@ -27,7 +27,7 @@ def parts(
     dataset: Dataset, *, sigmoid_rate: float, sigmoid_steps: int, looks: int, arms: Sequence[str],
     rates: Sequence[float], depth: int, width: int, activation: str, steps: int, every: int, levels: Sequence[float],
     seeds: int, seed: int, vgg_widths: Sequence[int] = (), vgg_rates: Sequence[float] = (), vgg_steps: int = 0,
-    folder: Path | None = None,
+    vgg_levels: Sequence[float] = (), vgg_dataset: Dataset | None = None, folder: Path | None = None,
 ) -> dict[str, Callable[[], pd.DataFrame]]:  # fmt: skip
     """The chapter's tables by name, each with the function that makes it.
 
@@ -49,6 +49,8 @@ def parts(
         vgg_widths: channels of the VGG-like networks (images of 32 x 32), two convolutions each; none: no such table.
         vgg_rates: learning rates at which they are run.
         vgg_steps: their gradient steps.
+        vgg_levels: as ``levels``, of these networks; none: the same.
+        vgg_dataset: their images; None: ``dataset``.
         folder: keeps finished runs, so that a killed recording goes on.
 
     Raises:
@@ -61,9 +63,10 @@ def parts(
     if vgg_widths:
         rates_of_a_sweep("vgg_rates", list(vgg_rates))
         checks.whole("vgg_steps", vgg_steps)
-        check_vgg(dataset, vgg_widths)
-    if list(levels) != sorted(levels, reverse=True) or not all(level > 0 for level in levels) or not len(levels):
-        raise ValueError(f"levels: {list(levels)!r} do not fall from high to low, all above 0")
+        vgg_dataset, vgg_levels = vgg_dataset or dataset, list(vgg_levels or levels)
+        check_vgg(vgg_dataset, vgg_widths)
+        _falling("vgg_levels", vgg_levels)
+    _falling("levels", levels)
     every_seed = seeds_from(seed, seeds)
     shared = {
         "depth": depth, "width": width, "activation": activation, "steps": steps, "every": every,
@@ -77,10 +80,15 @@ def parts(
     }
     if vgg_widths:
         made["vgg"] = partial(
-            vgg_runs, dataset, vgg_rates, every_seed, widths=vgg_widths, steps=vgg_steps, every=every, levels=levels,
-            folder=folder,
+            vgg_runs, vgg_dataset, vgg_rates, every_seed, widths=vgg_widths, steps=vgg_steps, every=every,
+            levels=vgg_levels, folder=folder,
         )  # fmt: skip
     return made
+
+
+def _falling(name: str, levels: Sequence[float]) -> None:
+    if list(levels) != sorted(levels, reverse=True) or not all(level > 0 for level in levels) or not len(levels):
+        raise ValueError(f"{name}: {list(levels)!r} do not fall from high to low, all above 0")
 
 
 def arm_runs(

@@ -36,6 +36,7 @@ def parts(
     stability_steps: int = 15,
     seeds: int = 5,
     seed: int = 0,
+    vgg_dataset: Dataset | None = None,
     folder: Path | None = None,
 ) -> dict[str, Callable[[], pd.DataFrame]]:
     """Tables of chapter 09 by name, each with the function that makes it; it takes `sweep`'s executor and progress.
@@ -56,6 +57,7 @@ def parts(
         stability_steps: gradient steps that a rate must survive.
         seeds: paired runs, from ``seed`` on.
         seed: the first.
+        vgg_dataset: 32 x 32 images of the VGG-like network; None: ``dataset``.
         folder: keeps finished runs, so that a killed recording goes on.
 
     Raises:
@@ -63,41 +65,43 @@ def parts(
     """
     sizes = {"path_steps": path_steps, "probe_every": probe_every, "images": images, "pooled": pooled, "width": width,
              "most_steps": most_steps, "inits": inits, "stability_steps": stability_steps}  # fmt: skip
-    _refuse(dataset, {"common_rates": common_rates, "stability_rates": stability_rates}, sizes)
+    own = dataset if vgg_dataset is None else vgg_dataset
+    for data in (dataset, own):
+        enough_images(data, max(images, BATCH))
+    _refuse({"common_rates": common_rates, "stability_rates": stability_rates}, sizes)
     both = {"norm": list(NORMS), "seed": seeds_from(seed, seeds)}
     shared = {"dataset": dataset, "images": images, "pooled": pooled}
     look = partial(resnets.curvatures, **shared, width=width, levels=tuple(levels), most=most_steps)
-    live = partial(rates.survival, dataset=dataset, steps=stability_steps, judged=images)
+    walk = partial(landscapes.probes, images=images, pooled=pooled, steps=path_steps, every=probe_every)
+    live = partial(rates.survival, dataset=own, steps=stability_steps, judged=images)
     blocks = grid(network=["MLP"], **both | {"seed": seeds_from(seed, inits)}) + grid(network=["ResNet-8"], **both)
-    points = {
-        "probes": (
-            _walked(common_rates, both),
-            partial(landscapes.probes, **shared, steps=path_steps, every=probe_every),
-        ),
-        "curvatures": (grid(depth=list(depths), **both), look),
-        "conditions": (blocks, partial(layer_hessians.layer_conditions, **shared)),
-        "level_lines": (grid(**both), partial(layer_hessians.level_lines, **shared, most=path_steps)),
-        "survival": (grid(rate=list(stability_rates), **both), live),
+    walked = {"rule": landscapes.rules(common_rates)} | both
+    sweeps = {
+        "probes": [
+            (grid(network=[LINEAR], **walked), partial(walk, dataset=dataset)),
+            (grid(network=[CONVOLUTIONAL], **walked), partial(walk, dataset=own)),
+        ],
+        "curvatures": [(grid(depth=list(depths), **both), look)],
+        "conditions": [(blocks, partial(layer_hessians.layer_conditions, **shared))],
+        "level_lines": [(grid(**both), partial(layer_hessians.level_lines, **shared, most=path_steps))],
+        "survival": [(grid(rate=list(stability_rates), **both), live)],
     }
-    return {name: partial(_table, where, run, folder) for name, (where, run) in points.items()}
+    return {name: partial(_table, each, folder) for name, each in sweeps.items()}
 
 
-def _walked(common_rates: Sequence[float], both: Mapping[str, list]) -> list[dict]:
-    return grid(network=[LINEAR, CONVOLUTIONAL], rule=landscapes.rules(common_rates), **both)
-
-
-def _refuse(dataset: Dataset, rates_by_name: Mapping[str, Sequence[float]], sizes: Mapping[str, int]) -> None:
+def _refuse(rates_by_name: Mapping[str, Sequence[float]], sizes: Mapping[str, int]) -> None:
     for name, values in rates_by_name.items():
         rates_of_a_sweep(name, list(values))
     for name, value in sizes.items():
         checks.whole(name, value)
-    enough_images(dataset, max(sizes["images"], BATCH))
 
 
 def _table(
-    points: list, run: Callable, folder: Path | None, executor: Executor | None = None, progress: bool = True
-) -> pd.DataFrame:
-    """Run the points; a table of complete runs, without the column that says so."""
-    made = sweep(points, run, folder=folder, executor=executor, progress=progress)
-    refuse_failures(made)
-    return made.drop(columns="status")
+    sweeps: Sequence[tuple[list, Callable]], folder: Path | None, executor: Executor | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:  # fmt: skip
+    """Run the points of each sweep; one table of complete runs, without the column that says so."""
+    made = [sweep(points, run, folder=folder, executor=executor, progress=progress) for points, run in sweeps]
+    for each in made:
+        refuse_failures(each)
+    return pd.concat(made, ignore_index=True).drop(columns="status")
