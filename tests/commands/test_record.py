@@ -60,18 +60,24 @@ def with_data(dataset, steps: int = 1, device: str = "cpu"):
     return {"counts": lambda: pd.DataFrame({"images": [len(dataset.train_labels)], "steps": [steps]})}
 
 
+def with_two(dataset, other_dataset: "Dataset | None" = None):  # noqa: F821
+    taken = [len(each.classes) for each in (dataset, other_dataset or dataset)]
+    return {"counts": lambda: pd.DataFrame({"classes": taken})}
+
+
 @pytest.fixture
 def house(mini, monkeypatch):
     """Give the miniature book's chapter 90 an experiment and a preset."""
-    for name, function in (("fake", parts), ("fake_data", with_data)):
+    for name, function in (("fake", parts), ("fake_data", with_data), ("fake_two", with_two)):
         module = ModuleType(f"bnlab.chapters.{name}")
         module.parts = function
         monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(experiments, "EXPERIMENTS", {"90": "fake", "91": "fake_data"})
+    monkeypatch.setattr(experiments, "EXPERIMENTS", {"90": "fake", "91": "fake_data", "92": "fake_two"})
     monkeypatch.setattr(keys.Sources, "of", classmethod(lambda cls, *names: cls(names, dict.fromkeys(names, "a"), {})))
     monkeypatch.setattr(provenance, "commit", lambda: "0123456789abcdef")
     preset(mini, "steps: 5\nrates: [1e-3, 2]\n")
     preset(mini, "dataset: digits\n", number="91")
+    preset(mini, "dataset: digits\n", number="92")
     CALLS.clear()
     return mini
 
@@ -545,7 +551,7 @@ def test_a_recording_told_to_stop_keeps_what_is_finished_and_leaves_no_process(m
 
 def test_a_chapter_that_records_nothing(house, tmp_path):
     assert refusal(RecordingError, recording.record, "7", {}, folder=tmp_path) == (
-        "chapter 7 has no full-scale run: those with one are 90, 91."
+        "chapter 7 has no full-scale run: those with one are 90, 91, 92."
     )
 
 
@@ -559,7 +565,7 @@ def test_a_preset_that_is_not_there(house, name):
 def test_presets_of_a_chapter_are_listed(house):
     preset(house, "", name="wide")
     assert "it has paper, wide." in refusal(RecordingError, presets.read_preset, "90", "x")
-    assert "it has none." in refusal(RecordingError, presets.read_preset, "92", "paper")
+    assert "it has none." in refusal(RecordingError, presets.read_preset, "93", "paper")
 
 
 @pytest.mark.parametrize("text", ["", "- a", "words", "a: [", "? [a]\n: b", "[" * 5000, "\0", "- !!bool x"])
@@ -630,6 +636,22 @@ def test_data_are_named_with_their_checksum(house, tmp_path):
     assert len(result.provenance["data"]["checksum"]) == 64
     assert result.provenance["parameters"] == {"dataset": "digits", "steps": 1}
     assert result.tables["counts"]["images"][0] > 1000
+
+
+def test_a_second_data_set_is_loaded_named_and_part_of_the_key(house, tmp_path):
+    pytest.importorskip("sklearn")
+    one, two = tmp_path / "one", tmp_path / "two"
+    recording.record("92", {}, folder=one)
+    recording.record("92", {"other_dataset": "digits-rgb"}, folder=two)
+    alone, both = recorded.load(one, "92").provenance, own(two, "92").provenance
+    assert alone["parameters"] == {"dataset": "digits"}
+    assert "others" not in alone["data"]
+    assert both["parameters"] == {"dataset": "digits", "other_dataset": "digits-rgb"}
+    assert both["data"].pop("others").keys() == {"other_dataset"}
+    assert both["data"] == alone["data"]
+    assert both["key"] != alone["key"]
+    line = refusal(RecordingError, recording.record, "92", {"other_dataset": "digit"}, folder=tmp_path / "out")
+    assert "did you mean 'digits'?" in line
 
 
 def test_the_size_of_the_images_is_a_parameter(house, tmp_path):

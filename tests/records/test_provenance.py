@@ -39,6 +39,41 @@ def test_commit(tmp_path, monkeypatch):
     assert provenance.commit() == head + "+"
 
 
+MNIST = {"title": "MNIST", "checksum": "a" * 64}
+CIFAR = {"title": "CIFAR-10", "checksum": "b" * 64}
+
+
+@pytest.mark.parametrize(
+    ("data", "named", "told", "content"),
+    [
+        (None, "", "none", None),
+        (MNIST, "MNIST", "MNIST, checksum aaaaaaaaaaaa", "a" * 64),
+        (
+            MNIST | {"others": {"vgg_dataset": CIFAR}},
+            "MNIST, CIFAR-10",
+            "MNIST, checksum aaaaaaaaaaaa; vgg_dataset: CIFAR-10, checksum bbbbbbbbbbbb",
+            f"{'a' * 64} vgg_dataset={'b' * 64}",
+        ),
+    ],
+)
+def test_data_sets_are_named_and_told_apart(data, named, told, content):
+    assert provenance.titles(data) == named
+    assert provenance.described(data) == told
+    assert provenance.checksums(data) == content
+
+
+def test_the_data_of_an_argument():
+    """An argument that took no data set of its own took the one of all others."""
+    both = MNIST | {"others": {"vgg_dataset": CIFAR}}
+    assert [provenance.titles(data, "vgg_dataset") for data in (MNIST, both)] == ["MNIST", "CIFAR-10"]
+
+
+@pytest.mark.parametrize("others", [3, [CIFAR], {"vgg_dataset": 3}])
+def test_further_data_that_are_no_mapping_are_refused(others):
+    with pytest.raises(ValueError, match="others of the data is no mapping"):
+        provenance.described(MNIST | {"others": others})
+
+
 def test_a_machine_without_git(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert provenance.commit() == "unknown"

@@ -166,6 +166,8 @@ def test_every_field_of_a_provenance_is_needed(tmp_path, field):
         {"versions": {"bnlab": "1", "torch": 2}},
         {"data": {}},
         {"data": {"title": "x", "checksum": 3}},
+        {"data": {"title": "x", "checksum": "y", "others": 3}},
+        {"data": {"title": "x", "checksum": "y", "others": {"vgg_dataset": {"title": "z"}}}},
     ],
 )
 def test_a_hostile_provenance_is_refused(tmp_path, change):

@@ -12,7 +12,7 @@ from bnlab.claims import book
 from bnlab.records import keys
 from bnlab.records.tokens import source_hash
 
-SHOWN = ("bnlab.figures", "bnlab.commands", "bnlab.claims.pages")
+SHOWN = ("bnlab.figures", "bnlab.commands", "bnlab.claims.pages", "bnlab.records.recorded")  # a draw is a quick run
 TELLING = re.compile(r"glue|display|print|\w*plots\.\w+|pages\.(table|provenance)")  # calls that decide nothing
 
 
@@ -64,11 +64,15 @@ def _tells(statement: ast.stmt) -> bool:
 
 
 def changed(kept: Mapping, chapter: book.Chapter) -> list[str]:
-    """List what is no longer as it was when the draws were made: parts of the chapter, and modules of the library."""
+    """List what is no longer as it was when the draws were made: parts of the chapter, and modules of the library.
+
+    Modules that decide a draw today are looked at: one that no longer does was left out by a module that changed.
+    """
     now = facts(chapter)
+    before = {name: source for name, source in kept.get("sources", {}).items() if name in now["sources"]}
     parts = [f"chapter {chapter.number}'s {part}" for name, part in (("parameters", "parameters"), ("code", "cells"))
              if kept.get(name) != now[name]]  # fmt: skip
-    return parts + keys.differing(kept.get("sources", {}), now["sources"])
+    return parts + keys.differing(before, now["sources"])
 
 
 def deciding(code: str) -> list[str]:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from bnlab.records.files import PART, write_atomically
 from bnlab.records.packing import BIGGEST_FILE, RecordedError, unpack
-from bnlab.records.provenance import check_facts
+from bnlab.records.provenance import MAIN, check_facts, titles
 
 __all__ = ["Recorded", "RecordedError", "UnreadableError", "load", "read", "save", "table_path"]
 
@@ -33,6 +33,10 @@ class Recorded:
 
     tables: dict[str, pd.DataFrame]
     provenance: dict
+
+    def data(self, argument: str = MAIN) -> str:
+        """Give the title of the data set that an argument of the experiment took; without its own, the main one's."""
+        return titles(self.provenance["data"], argument)
 
 
 def save(target: Path, packed: Mapping[str, bytes], facts: Mapping[str, object]) -> Path:

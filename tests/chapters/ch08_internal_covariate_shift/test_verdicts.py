@@ -96,7 +96,7 @@ def judged(tables=None, told=None, scale="quick"):
     tables = GOOD | (tables or {})
     told = cases() if told is None else told
     if scale == "full":
-        return {v.id: v for v in verdicts.full(tables, level=0.5, data="toy")}
+        return {v.id: v for v in verdicts.full(tables, level=0.5, data="toy", vgg_data="toys")}
     return {v.id: v for v in verdicts.quick(tables, told, level=0.5, data="toy")}
 
 
@@ -286,5 +286,5 @@ def test_words_and_numbers(as_said, uneven):
     tables = uneven(GOOD)
     as_said(
         quick=verdicts.quick(tables, cases(), level=0.5, data="toy"),
-        full=verdicts.full(tables, level=0.5, data="MNIST"),
+        full=verdicts.full(tables, level=0.5, data="MNIST", vgg_data="CIFAR-10"),
     )

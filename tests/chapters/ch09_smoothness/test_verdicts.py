@@ -42,8 +42,11 @@ def test_everything_is_judged_once():
         ("L-Kaur", "reproduced"),
         ("L-Ghor", "reproduced"),
     ]
-    assert {(one.scale, one.data) for one in verdicts.full(GOOD, "MNIST")} == {("full", "MNIST")}
-    assert len(verdicts.full(GOOD, "MNIST")) == 9
+    full = {one.id: (one.scale, one.data) for one in verdicts.full(GOOD, "MNIST", "CIFAR-10")}
+    assert len(full) == 9
+    assert full.pop("E-Beta") == ("full", "MNIST, CIFAR-10")
+    assert full.pop("E-10x") == ("full", "CIFAR-10")
+    assert set(full.values()) == {("full", "MNIST")}
 
 
 @pytest.mark.parametrize(
@@ -209,7 +212,7 @@ def test_the_published_form_of_beta_is_scale_normalised_on_request():
 
 
 def test_every_word_that_is_said(as_said):
-    as_said(quick=verdicts.quick(GOOD, "toy"), full=verdicts.full(GOOD, "MNIST"))
+    as_said(quick=verdicts.quick(GOOD, "toy"), full=verdicts.full(GOOD, "MNIST", "CIFAR-10"))
 
 
 def test_the_text_decides_what_bjorck_et_al_argued():

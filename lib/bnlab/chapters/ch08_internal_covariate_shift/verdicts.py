@@ -30,12 +30,14 @@ def quick(tables: Mapping[str, pd.DataFrame], cases: pd.DataFrame, *, level: flo
     return [distributions.divergence(cases), *_runs(tables, level, "quick", data), _not_run("quick", data)]
 
 
-def full(tables: Mapping[str, pd.DataFrame], *, level: float, data: str, scale: str = "full") -> list[Verdict]:
-    """Judge recorded tables; what they do not hold is not run. Arguments as in `quick`."""
-    return [*_runs(tables, level, scale, data), _not_run(scale, data)]
+def full(
+    tables: Mapping[str, pd.DataFrame], *, level: float, data: str, vgg_data: str, scale: str = "full"
+) -> list[Verdict]:
+    """Judge recorded tables; what they do not hold is not run. Arguments as in `quick`; ``vgg_data``: of ``vgg``."""
+    return [*_runs(tables, level, scale, data, vgg_data), _not_run(scale, data)]
 
 
-def _runs(tables: Mapping[str, pd.DataFrame], level: float, scale: str, data: str) -> list[Verdict]:
+def _runs(tables: Mapping[str, pd.DataFrame], level: float, scale: str, data: str, vgg_data: str = "") -> list[Verdict]:
     where = {"scale": scale, "data": data}
     sigmoid, arms, vgg = (tables.get(name) for name in ("trajectories", "arms", "vgg"))
 
@@ -48,7 +50,7 @@ def _runs(tables: Mapping[str, pd.DataFrame], level: float, scale: str, data: st
         *judged(["E-ICS2"], told(distributions.early), sigmoid, **where),
         *judged(["E-ICS3"], told(causes.noise), arms, **where),
         *judged(["E-ICS4"], told(causes.controls), arms, **where),
-        *judged(["E-ICS5"], told(partial(causes.comparable, vgg=vgg)), arms, **where),
+        *judged(["E-ICS5"], told(partial(causes.comparable, vgg=vgg)), arms, scale=scale, data=vgg_data or data),
         *judged(["B-Mish"], told(causes.good_start), arms, **where),
         *judged(["L-Awais"], told(causes.needed), arms, **where),
     ]

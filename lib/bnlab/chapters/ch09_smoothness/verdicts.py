@@ -28,13 +28,16 @@ def quick(tables: Tables, title: str) -> list[Verdict]:
         bound_verdicts.gains(tables["gains"]),
         bound_verdicts.hessian(tables["hessians"]),
         bound_verdicts.bjorck(tables["conditions"], data=title),
-        *_networks(tables, scale="quick", data=title),
+        *_networks(tables, title, scale="quick", data=title),
     ]
 
 
-def full(tables: Tables, title: str) -> list[Verdict]:
-    """Judge the recorded tables, which hold networks alone; raises as `quick`."""
-    return _networks(tables, scale="full", data=title)
+def full(tables: Tables, title: str, vgg_title: str) -> list[Verdict]:
+    """Judge the recorded tables, which hold networks alone; raises as `quick`.
+
+    ``vgg_title``: of the data of the VGG-like network.
+    """
+    return _networks(tables, vgg_title, scale="full", data=title)
 
 
 def numbers(tables: Tables) -> dict[str, float]:
@@ -60,13 +63,14 @@ def numbers(tables: Tables) -> dict[str, float]:
     return {name: int(value) if name in counts else float(value) for name, value in found.items()}
 
 
-def _networks(tables: Tables, **where: str) -> list[Verdict]:
+def _networks(tables: Tables, vgg_title: str, **where: str) -> list[Verdict]:
     curvatures = tables["curvatures"]
+    both = ", ".join(dict.fromkeys((where["data"], vgg_title)))
     return [
-        landscape_verdicts.beta(tables["probes"], **where),
+        landscape_verdicts.beta(tables["probes"], **where | {"data": both}),
         landscape_verdicts.variation(tables["probes"], **where),
         landscape_verdicts.contours(tables["level_lines"], **where),
-        landscape_verdicts.rates(tables["survival"], **where),
+        landscape_verdicts.rates(tables["survival"], **where | {"data": vgg_title}),
         hessian_verdicts.conditions(tables["conditions"], **where),
         hessian_verdicts.lipschitz(curvatures, **where),
         hessian_verdicts.depth(curvatures, **where),
