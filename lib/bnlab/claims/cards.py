@@ -1,6 +1,5 @@
 """One card a claim: what the document says, what we measure, by which criterion, and how far the verdict reaches."""
 
-import html
 from collections.abc import Iterable, Sequence
 
 from bnlab.claims import ledger, reach
@@ -99,7 +98,7 @@ def _side(verdict: ledger.Verdict, again: reach.Reach | None) -> str:
     draws = f" {_short(again)}" if again and not again.steady else ""
     word = f": {WITHOUT[verdict.scale]}." if verdict.verdict == NOT_RUN else f" {badge(verdict.verdict)}{draws}"
     head = f'<p class="bn-side">{SIDES[verdict.scale]}{word}</p>'
-    foot = f'<p class="bn-place">{html.escape("; ".join(facts))}</p>' if facts else ""
+    foot = f'<p class="bn-place">{mathematics("; ".join(facts))}</p>' if facts else ""
     return f"<div>{head}<p>{mathematics(verdict.measured)}</p>{foot}</div>"
 
 

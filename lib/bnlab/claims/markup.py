@@ -3,17 +3,41 @@
 import html
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 
 from bnlab.claims.claim_file import Amendment, Claim
+
+EXPONENT = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]\d+)\b")  # a number as programs write it
+PLAIN = range(-3, 5)  # exponents of numbers that are written out
 
 
 def mathematics(text: str) -> str:
     r"""Escape text for HTML, with ``$formulas$`` as MathJax reads them: in the book only inside the class "math".
 
+    Numbers that a program wrote with an exponent are written as people do.
+
     >>> print(mathematics("$a < b$ & c"))
     <span class="math">\(a &lt; b\)</span> &amp; c
+    >>> print(mathematics("9.4e+05, 5e+02 and $2e-10$"))
+    9.4 × 10<sup>5</sup>, 500 and <span class="math">\(2\times10^{-10}\)</span>
     """
-    return re.sub(r"\$([^$]+)\$", r'<span class="math">\\(\1\\)</span>', html.escape(text, quote=False))
+    parts = re.split(r"\$([^$]+)\$", html.escape(text, quote=False))
+    told = [EXPONENT.sub(_in_formula if number % 2 else _in_prose, part) for number, part in enumerate(parts)]
+    return "".join(f'<span class="math">\\({part}\\)</span>' if n % 2 else part for n, part in enumerate(told))
+
+
+def _in_prose(number: re.Match) -> str:
+    return _written_out(number) or f"{number[1]} × 10<sup>{int(number[2])}</sup>".replace("-", "−")
+
+
+def _in_formula(number: re.Match) -> str:
+    return _written_out(number) or rf"{number[1]}\times10^{{{int(number[2])}}}"
+
+
+def _written_out(number: re.Match) -> str:
+    """Write a number of everyday size, or zero, without an exponent; else nothing."""
+    value = Decimal(number[0])
+    return f"{value:f}" if int(number[2]) in PLAIN or not value else ""
 
 
 def badge(verdict: str) -> str:

@@ -136,7 +136,7 @@ def rates(table: pd.DataFrame, **where: str) -> Verdict:
         seeds=len(found),
         measured=f"Largest rate survived: {told}; {capped} of {len(found)} networks with BN survive the largest tried. "
         f"Largest rate at which the loss falls by a tenth or more: {learns['batch']:g} with BN, {learns['none']:g} "
-        "without (medians; 0: none tried).",
+        "without (medians; 0: none of those tried).",
         **where,
     )
 
