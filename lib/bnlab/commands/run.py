@@ -1,5 +1,6 @@
 """Execute a chapter with a reader's parameters, checked before a kernel starts, written whole or not at all."""
 
+import json
 import logging
 import os
 import secrets
@@ -8,7 +9,9 @@ from itertools import count
 from pathlib import Path
 
 from bnlab.claims import book
+from bnlab.commands.glued import filled
 from bnlab.commands.parameters import INJECTED, ParameterError, unknown
+from bnlab.records.files import write_atomically
 from bnlab.sweeps.stopping import stopping
 
 
@@ -50,6 +53,8 @@ def check(chapter: book.Chapter, given: Mapping[str, object]) -> dict[str, objec
 def execute(chapter: book.Chapter, given: Mapping[str, object], folder: Path, *, progress: bool = True) -> Path:
     """Execute a chapter through papermill into ``folder``, which is made; an earlier run there is never overwritten.
 
+    Numbers in its text are then those of this run (`glued.filled`).
+
     Returns:
         The executed notebook's path.
 
@@ -84,6 +89,7 @@ def execute(chapter: book.Chapter, given: Mapping[str, object], folder: Path, *,
                 kernel_name="python3", cwd=str(chapter.path.parent), request_save_on_cell_execute=True,
                 extra_arguments=["--Application.log_level=50"],  # the kernel's own remarks, on transport and the like
             )  # fmt: skip
+        write_atomically(partial, json.dumps(filled(book.read_notebook(partial)), indent=1).encode())
         return _publish(partial, folder, stem, ".ipynb")
     except papermill.PapermillExecutionError as failure:
         failed = _publish(partial, folder, stem, ".failed.ipynb")
