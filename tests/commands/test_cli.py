@@ -58,6 +58,18 @@ def test_chapters(mini, bnlab_command):
     }
 
 
+def test_one_chapter_says_what_its_parameters_may_be(mini, bnlab_command, refused):
+    status, out, _ = bnlab_command("chapters", "90")
+    assert status == 0
+    lines = out.splitlines()
+    at = next(n for n, line in enumerate(lines) if line.startswith("      epochs: int = 2"))
+    assert lines[at + 1] == "          a whole number, at least 1 and at most 100"
+    _, out, _ = bnlab_command("chapters", "90", "--json")
+    (chapter,) = json.loads(out)
+    assert all("may_be" in parameter for parameter in chapter["parameters"])
+    assert "chapter '91' is not in the book" in refused("chapters", "91")
+
+
 def test_chapters_before_their_time_is_recorded(mini, bnlab_command):
     write_json(mini / "book" / "90_tiny.ipynb", notebook(tiny_chapter()["cells"]))
     assert "(time not recorded, no GPU needed)" in bnlab_command("chapters")[1]

@@ -106,6 +106,7 @@ def _parser() -> _Parser:
     commands = parser.add_subparsers(required=True, metavar="command", parser_class=_Parser)
 
     chapters = commands.add_parser("chapters", help="every chapter, its parameters, types, defaults, meaning and cost")
+    chapters.add_argument("chapter", nargs="?", help="one alone, with what each of its parameters may be: 04")
     chapters.add_argument("--json", action="store_true", help="as JSON")
     chapters.set_defaults(command=_chapters)
 
@@ -170,8 +171,12 @@ def _given(options: argparse.Namespace) -> dict[str, str]:
 
 
 def _chapters(options: argparse.Namespace) -> int:
-    every = book.chapters()
-    _print(json.dumps(listing.as_facts(every), indent=1) if options.json else listing.as_text(every))
+    if options.chapter is None:
+        shown, may_be = book.chapters(), {}
+    else:
+        shown = [book.chapter(options.chapter)]
+        may_be = rerun.may_be(shown[0])
+    _print(json.dumps(listing.as_facts(shown, may_be), indent=1) if options.json else listing.as_text(shown, may_be))
     return 0
 
 

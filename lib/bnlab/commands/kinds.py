@@ -75,6 +75,8 @@ def choice(*options: str) -> Kind:
 
     >>> choice("batch", "none").coerce("none")
     'none'
+    >>> choice("none", "gain, each channel").description
+    "one of 'none', 'gain, each channel'"
     """
 
     def coerce(value: object) -> str:
@@ -83,7 +85,8 @@ def choice(*options: str) -> Kind:
         near = nearest(str(value), options)
         raise ValueError(f"did you mean {near!r}?" if near else "no such choice")
 
-    return Kind("one of " + ", ".join(options), "str", coerce)
+    holds_commas = any("," in option for option in options)  # then only quotation marks tell the names apart
+    return Kind("one of " + ", ".join(repr(o) if holds_commas else o for o in options), "str", coerce)
 
 
 def text() -> Kind:

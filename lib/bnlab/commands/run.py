@@ -50,6 +50,22 @@ def check(chapter: book.Chapter, given: Mapping[str, object]) -> dict[str, objec
     return {name: namespace[name] for name in given}
 
 
+def may_be(chapter: book.Chapter) -> dict[str, str]:
+    """Say in words what each parameter of a chapter may be, by asking its check cell what it makes of an empty text.
+
+    Raises:
+        RunError: the check cell itself does not work.
+    """
+    found = {}
+    for parameter in chapter.parameters:
+        try:
+            check(chapter, {parameter.name: ""})  # no kind takes it
+        except ParameterError as error:
+            said = str(error).partition("): it must be ")[2]
+            found |= {parameter.name: said.removesuffix(".")} if said else {}
+    return found
+
+
 def execute(chapter: book.Chapter, given: Mapping[str, object], folder: Path, *, progress: bool = True) -> Path:
     """Execute a chapter through papermill into ``folder``, which is made; an earlier run there is never overwritten.
 
