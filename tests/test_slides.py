@@ -117,7 +117,7 @@ def test_what_survives_is_cut_into_portions_that_fit(built):
 
 def test_claims_have_an_overview_and_a_slide_each_and_exercises_their_titles(built):
     cards = "".join(CARD.format(id=name, verdict="refuted") for name in ("A-1", "B-2"))
-    exercise = BOX.format(kind="exercise", title="<span>Exercise 44 </span> (Add (5 minutes, easy))", body="<p>Do</p>")
+    exercise = BOX.format(kind="exercise", title="<span>Exercise 8.1 </span> (Add (5 minutes, easy))", body="<p>Do</p>")
     found = cut(built, section("The claims", f"<div>{cards}</div>"), section("Exercises", exercise))
     assert kinds(found)[-4:] == ["claims", "claim", "claim", "exercises"]
     *_, overview, one, _, last = (slide for _, slide in found)
@@ -125,7 +125,7 @@ def test_claims_have_an_overview_and_a_slide_each_and_exercises_their_titles(bui
     assert "B-2" in overview
     assert all(words in one for words in ("says A-1", "42 of A-1", "exact", "refuted"))
     assert "ledger of" not in one
-    assert "<li>Add (5 minutes, easy)</li>" in last
+    assert "<li>8.1 Add (5 minutes, easy)</li>" in last
 
 
 def test_a_deck_holds_its_script_and_no_address(built):

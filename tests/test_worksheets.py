@@ -158,6 +158,12 @@ def test_an_exercise_without_a_solution_has_its_answer_cell_behind_the_statement
     assert "```python\nx = 1\n```" in joined(sheet)
 
 
+def test_exercises_have_the_numbers_that_they_have_in_the_book():
+    sheet = made(text(f"# 08 · Shift\n\n{STATEMENT}\n\n{STATEMENT.replace('ex-sum', 'ex-two')}"))
+    assert "### Exercise 8.1 · Sum" in joined(sheet)
+    assert "### Exercise 8.2 · Sum" in joined(sheet)
+
+
 def test_a_solution_of_prose_and_code_over_several_cells_is_taken_out_and_put_in():
     cells = (
         text(f"{STATEMENT}\n\n````{{solution-start}} ex-sum\n:class: dropdown\n````\n\nSecret."),

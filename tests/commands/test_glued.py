@@ -37,7 +37,8 @@ def test_formats_are_those_of_the_built_page(value, form):
 
 
 def test_a_text_loses_its_quotation_marks():
-    assert told("{glue:text}`x` and {glue:text}`::x:s`", glued("x", "'BN, none'", shown=True)) == "BN, none and BN, none"
+    text = "{glue:text}`x` and {glue:text}`::x:s`"
+    assert told(text, glued("x", "'BN, none'", shown=True)) == "BN, none and BN, none"
 
 
 def test_what_nobody_computed_stays_as_it_is_typed():

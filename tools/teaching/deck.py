@@ -112,9 +112,9 @@ def _claim(card: Tag) -> str:
 
 
 def _bare(words: str) -> str:
-    """Say an exercise's title without the number that it has in the book as a whole."""
-    name = words.partition("(")[2].removesuffix(")")
-    return name or words
+    """Say an exercise's number and title, of "Exercise 8.1 (Both ways round (10 minutes))"."""
+    head, _, name = words.partition("(")
+    return f"{head.removeprefix('Exercise').strip()} {name.removesuffix(')')}".strip() if name else words
 
 
 def index(names: Iterable[tuple[str, str]], what: str) -> str:

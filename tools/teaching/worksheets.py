@@ -15,6 +15,7 @@ CHECK = "check-answer"  # tag of a solution's cell that checks the answer; a wor
 LEFT_OUT = {"At full scale", "What survives", "What did you predict?", "How it was run"}
 CARD = "This chapter in short"
 PREDICTIONS = "Predict first"
+CHAPTER = re.compile(r"# (\d\d) · ")  # as its title begins
 HEADER = (
     "*Worksheet.* Run the cells from top to bottom. ▢ stands for a number that the cells above it compute: find it. "
     "A cell below each exercise is yours; where a check follows, give your answer the name that stands there."
@@ -109,15 +110,17 @@ def _pruned(found: list[Part]) -> list[Part]:
 
 
 def _numbers(found: list[Part]) -> dict[str, str]:
-    """Number figures and exercises in the order of the worksheet."""
+    """Number figures in the order of the worksheet, and exercises as the book does, with the chapter in front."""
     figures = [
         part.content["metadata"]["mystnb"]["figure"]["name"]
         for part in found
         if isinstance(part.content, dict) and "figure" in part.content["metadata"].get("mystnb", {})
     ]
     exercises = [name for part in found if (name := label(part))]
+    titles = (CHAPTER.match(part.content) for part in found if isinstance(part.content, str))
+    chapter = next((f"{int(title[1])}." for title in titles if title), "")
     return {name: f"Figure {n}" for n, name in enumerate(figures, 1)} | {
-        name: f"Exercise {n}" for n, name in enumerate(exercises, 1)
+        name: f"Exercise {chapter}{n}" for n, name in enumerate(exercises, 1)
     }
 
 

@@ -25,9 +25,7 @@ def as_facts(chapters: Sequence[Chapter], may_be: Mapping[str, str] | None = Non
             "chapter": chapter.number,
             "title": _title(chapter),
             "seconds": chapter.seconds,
-            "parameters": [
-                vars(p) | ({"may_be": said[p.name]} if p.name in said else {}) for p in chapter.parameters
-            ],
+            "parameters": [vars(p) | ({"may_be": said[p.name]} if p.name in said else {}) for p in chapter.parameters],
         }
         for chapter in chapters
     ]
