@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
@@ -65,21 +65,17 @@ def parts(
     """
     sizes = {"path_steps": path_steps, "probe_every": probe_every, "images": images, "pooled": pooled, "width": width,
              "most_steps": most_steps, "inits": inits, "stability_steps": stability_steps}  # fmt: skip
-    own = dataset if vgg_dataset is None else vgg_dataset
-    for data in (dataset, own):
-        enough_images(data, max(images, BATCH))
-    _refuse({"common_rates": common_rates, "stability_rates": stability_rates}, sizes)
-    both = {"norm": list(NORMS), "seed": seeds_from(seed, seeds)}
+    places = {LINEAR: dataset, CONVOLUTIONAL: vgg_dataset or dataset}
+    _refuse(places.values(), {"common_rates": common_rates, "stability_rates": stability_rates}, sizes)
+    rules, both = landscapes.rules(common_rates), {"norm": list(NORMS), "seed": seeds_from(seed, seeds)}
     shared = {"dataset": dataset, "images": images, "pooled": pooled}
     look = partial(resnets.curvatures, **shared, width=width, levels=tuple(levels), most=most_steps)
     walk = partial(landscapes.probes, images=images, pooled=pooled, steps=path_steps, every=probe_every)
-    live = partial(rates.survival, dataset=own, steps=stability_steps, judged=images)
     blocks = grid(network=["MLP"], **both | {"seed": seeds_from(seed, inits)}) + grid(network=["ResNet-8"], **both)
-    walked = {"rule": landscapes.rules(common_rates)} | both
+    live = partial(rates.survival, dataset=places[CONVOLUTIONAL], steps=stability_steps, judged=images)
     sweeps = {
         "probes": [
-            (grid(network=[LINEAR], **walked), partial(walk, dataset=dataset)),
-            (grid(network=[CONVOLUTIONAL], **walked), partial(walk, dataset=own)),
+            (grid(network=[name], rule=rules, **both), partial(walk, dataset=data)) for name, data in places.items()
         ],
         "curvatures": [(grid(depth=list(depths), **both), look)],
         "conditions": [(blocks, partial(layer_hessians.layer_conditions, **shared))],
@@ -89,11 +85,13 @@ def parts(
     return {name: partial(_table, each, folder) for name, each in sweeps.items()}
 
 
-def _refuse(rates_by_name: Mapping[str, Sequence[float]], sizes: Mapping[str, int]) -> None:
+def _refuse(data: Iterable[Dataset], rates_by_name: Mapping[str, Sequence[float]], sizes: Mapping[str, int]) -> None:
     for name, values in rates_by_name.items():
         rates_of_a_sweep(name, list(values))
     for name, value in sizes.items():
         checks.whole(name, value)
+    for each in data:
+        enough_images(each, max(sizes["images"], BATCH))
 
 
 def _table(
