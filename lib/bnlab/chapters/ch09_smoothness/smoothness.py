@@ -67,22 +67,25 @@ def parts(
              "most_steps": most_steps, "inits": inits, "stability_steps": stability_steps}  # fmt: skip
     places = {LINEAR: dataset, CONVOLUTIONAL: vgg_dataset or dataset}
     _refuse(places.values(), {"common_rates": common_rates, "stability_rates": stability_rates}, sizes)
-    rules, both = landscapes.rules(common_rates), {"norm": list(NORMS), "seed": seeds_from(seed, seeds)}
+    both = {"norm": list(NORMS), "seed": seeds_from(seed, seeds)}
+    walked = {"rule": landscapes.rules(common_rates)} | both
     shared = {"dataset": dataset, "images": images, "pooled": pooled}
     look = partial(resnets.curvatures, **shared, width=width, levels=tuple(levels), most=most_steps)
     walk = partial(landscapes.probes, images=images, pooled=pooled, steps=path_steps, every=probe_every)
-    blocks = grid(network=["MLP"], **both | {"seed": seeds_from(seed, inits)}) + grid(network=["ResNet-8"], **both)
     live = partial(rates.survival, dataset=places[CONVOLUTIONAL], steps=stability_steps, judged=images)
     sweeps = {
-        "probes": [
-            (grid(network=[name], rule=rules, **both), partial(walk, dataset=data)) for name, data in places.items()
-        ],
+        "probes": [(grid(network=[name], **walked), partial(walk, dataset=data)) for name, data in places.items()],
         "curvatures": [(grid(depth=list(depths), **both), look)],
-        "conditions": [(blocks, partial(layer_hessians.layer_conditions, **shared))],
+        "conditions": [(_blocks(both, seeds_from(seed, inits)), partial(layer_hessians.layer_conditions, **shared))],
         "level_lines": [(grid(**both), partial(layer_hessians.level_lines, **shared, most=path_steps))],
         "survival": [(grid(rate=list(stability_rates), **both), live)],
     }
     return {name: partial(_table, each, folder) for name, each in sweeps.items()}
+
+
+def _blocks(both: Mapping[str, list], draws: list[int]) -> list[dict]:
+    """The networks whose layers' Hessians are looked at: of the small one more draws of the weights."""
+    return grid(network=["MLP"], **both | {"seed": draws}) + grid(network=["ResNet-8"], **both)
 
 
 def _refuse(data: Iterable[Dataset], rates_by_name: Mapping[str, Sequence[float]], sizes: Mapping[str, int]) -> None:
