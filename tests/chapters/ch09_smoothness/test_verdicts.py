@@ -134,11 +134,19 @@ def test_who_survives_by_dying_learns_nothing():
     table.loc[table["norm"] == "none", "after"] = 2.3  # as before: its units are dead
     found = landscape_verdicts.rates(table)
     assert found.verdict == "not reproduced"
-    assert "falls by a tenth or more: 2 with BN, 0 without" in found.measured
+    assert "takes the loss a tenth below the lower start: 2 with BN, 0 without" in found.measured
     assert landscape_verdicts.learnt(table)["batch"].tolist() == [2.0] * 5
     border = table.assign(after=0.9 * table["before"])
     assert (landscape_verdicts.learnt(border) == 8.0).all(axis=None)
     assert (landscape_verdicts.learnt(border.assign(after=border["after"] * 1.001)) == 0.0).all(axis=None)
+
+
+def test_who_falls_from_a_high_start_to_guessing_learns_nothing():
+    table = survival(none=4, batch=2)
+    guessing = table["before"].min()
+    table.loc[table["norm"] == "batch", "before"] *= 1.3
+    table.loc[table["norm"] == "batch", "after"] = guessing
+    assert (landscape_verdicts.learnt(table)["batch"] == 0).all()
 
 
 def test_a_ratio_without_bound_is_told_in_words():

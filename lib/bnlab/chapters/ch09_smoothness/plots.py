@@ -5,11 +5,12 @@ import pandas as pd
 
 from bnlab.chapters.ch09_smoothness import hessian_verdicts, landscape_verdicts
 from bnlab.chapters.ch09_smoothness.networks import NORMS
-from bnlab.figures.shapes import groups, legend_below, lines, lines_with_quartiles, subplots
+from bnlab.figures.shapes import groups, legend_below, lines, lines_with_quartiles, plain_ticks, subplots
 from bnlab.figures.style import COLOURS, GREY, line_styles
 
 WORDS = {"none": "without BN", "batch": "with BN"}
 LOOKS = line_styles(NORMS)
+LOST = 4  # times the loss of guessing: what ends above stands there
 STATISTICS = ("batch", "population", "running")
 
 
@@ -124,14 +125,16 @@ def level_lines(planes: dict):
 
 
 def survival(table: pd.DataFrame):
-    """Plot the loss after training over the one before, against the rate; lost runs stand at the top."""
+    """Plot the loss after training against the rate, beside the lower of the two starts; lost runs stand at the top."""
     figure, axes = subplots(height=3.8)
-    change = (table["after"] / table["before"]).replace(np.inf, np.nan)
-    ceiling = 3 * max(change.max(), 1.0)
-    drawn = table.assign(change=change.fillna(ceiling).clip(upper=ceiling))
-    lines_with_quartiles(axes, drawn, "rate", "change", "norm", spread="points", looks=LOOKS, label=WORDS.get)
-    axes.axhline(1, color=GREY, lw=1)
-    axes.set(xlabel="learning rate", ylabel="loss after / before", xscale="log", yscale="log")
+    start = table.groupby("norm")["before"].median().min()  # a network that knows nothing, and guesses
+    ceiling = LOST * start
+    drawn = table.assign(after=table["after"].fillna(ceiling).clip(upper=ceiling))
+    lines_with_quartiles(axes, drawn, "rate", "after", "norm", spread="points", looks=LOOKS, label=WORDS.get)
+    axes.axhline(start, color=GREY, lw=1)
+    axes.annotate("guessing", (table["rate"].min(), start), xytext=(0, 3), textcoords="offset points", color=GREY)
+    axes.set(xlabel="learning rate", ylabel="loss after training (nats)", xscale="log", yscale="log")
+    plain_ticks(axes.yaxis)
     axes.legend()
     return figure
 

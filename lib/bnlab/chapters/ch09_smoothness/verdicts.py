@@ -59,7 +59,9 @@ def numbers(tables: Tables) -> dict[str, float]:
     }
     for name, rates in (("rate", landscape_verdicts.survived), ("learnt", landscape_verdicts.learnt)):
         found |= {f"{name}_{norm}": value for norm, value in rates(tables["survival"]).median().items()}
-    counts = ("cells", "smaller", "pairs", "beta")
+    learnt = landscape_verdicts.learnt(tables["survival"])
+    found["learnt_more"] = (learnt["batch"] > learnt["none"]).sum()
+    counts = ("cells", "smaller", "pairs", "beta", "learnt_more")
     return {name: int(value) if name in counts else float(value) for name, value in found.items()}
 
 
