@@ -35,6 +35,35 @@ def test_nothing_that_only_tells_takes_from_a_shared_generator(path):
     assert {ast.unparse(statement): takes(statement) for statement in telling if takes(statement)} == {}
 
 
+@pytest.mark.parametrize(
+    ("statement", "chosen"),
+    [
+        ("front = {} if parameters.own_run(globals()) else there", True),
+        ("in_front = recording and not parameters.own_run(globals())", True),
+        ("shown = recording.tables if recording else tables", True),
+        ('recording = recorded.load(book.root() / "data" / "recorded", "09")', True),
+        ("tables = parts(data)", False),
+        ("shown = recording.tables if recording else make(data)", False),
+        ("loss = 3", False),
+    ],
+)
+def test_what_chooses_between_the_recorded_run_and_this_one_decides_nothing(statement, chosen):
+    assert (draws.without_telling(statement) == "") is chosen
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_no_quick_verdict_looks_at_what_is_recorded(path):
+    tree = ast.parse(draws.code_that_judges(book.read_notebook(path)))
+    chosen = {"recording", "there"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and draws._chooses(node.value):
+            chosen |= {name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+    quick = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and ast.unparse(n.func).endswith("verdicts.quick")]
+    assert quick
+    for call in quick:
+        assert not chosen & {node.id for node in ast.walk(call) if isinstance(node, ast.Name)}
+
+
 def test_one_that_does_would_be_found():
     (statement,) = ast.parse('glue("x", float(torch.randn(3).mean()))').body
     assert draws._tells(statement)

@@ -13,6 +13,7 @@ from bnlab.records import keys
 from bnlab.records.tokens import source_hash
 
 SHOWN = ("bnlab.figures", "bnlab.commands", "bnlab.claims.pages", "bnlab.records.recorded")  # a draw is a quick run
+CHOOSING = re.compile(r"parameters\.own_run|globals|recorded\.load|book\.root|recording\.data")  # what stands in front
 TELLING = re.compile(r"glue|display|print|\w*plots\.\w+|pages\.(table|provenance)")  # calls that decide nothing
 
 
@@ -45,6 +46,8 @@ def code_that_judges(notebook: Mapping) -> str:
 def without_telling(code: str) -> str:
     r"""Leave out the statements that only tell: a number for the text, a figure, a table; and loops of nothing else.
 
+    So are those that choose what is told, the recorded run or this one: no quick verdict looks at what is recorded.
+
     >>> without_telling('a = 1\nfor k in range(3):\n    glue(f"n{k}", k)\nplots.lines(a)\nb = a')
     'a = 1\nb = a'
     """
@@ -59,8 +62,18 @@ def without_telling(code: str) -> str:
 def _tells(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.If | ast.For):
         return all(map(_tells, statement.body + statement.orelse))
+    if isinstance(statement, ast.Assign):
+        return _chooses(statement.value)
     call = statement.value if isinstance(statement, ast.Expr) else None
     return isinstance(call, ast.Call) and TELLING.fullmatch(ast.unparse(call.func)) is not None
+
+
+def _chooses(value: ast.expr) -> bool:
+    """Tell whether an expression names the recorded run and calls nothing that computes."""
+    calls = [ast.unparse(node.func) for node in ast.walk(value) if isinstance(node, ast.Call)]
+    named = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
+    about = bool({"recording", "recorded"} & named) or "parameters.own_run" in calls
+    return about and all(CHOOSING.fullmatch(call) for call in calls)
 
 
 def changed(kept: Mapping, chapter: book.Chapter) -> list[str]:
