@@ -13,7 +13,7 @@ from bnlab.records import keys
 from bnlab.records.tokens import source_hash
 
 SHOWN = ("bnlab.figures", "bnlab.commands", "bnlab.claims.pages", "bnlab.records.recorded")  # a draw is a quick run
-CHOOSING = re.compile(r"parameters\.own_run|globals|recorded\.load|book\.root|recording\.data")  # what stands in front
+CHOOSING = re.compile(r"parameters\.own_run|globals|recorded\.load|book\.root|recording\.data|verdicts\.full")
 TELLING = re.compile(r"glue|display|print|\w*plots\.\w+|pages\.(table|provenance)")  # calls that decide nothing
 
 
@@ -72,7 +72,7 @@ def _chooses(value: ast.expr) -> bool:
     """Tell whether an expression names the recorded run and calls nothing that computes."""
     calls = [ast.unparse(node.func) for node in ast.walk(value) if isinstance(node, ast.Call)]
     named = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
-    about = bool({"recording", "recorded"} & named) or "parameters.own_run" in calls
+    about = bool({"recording", "recorded", "in_front"} & named) or "parameters.own_run" in calls
     return about and all(CHOOSING.fullmatch(call) for call in calls)
 
 
