@@ -155,9 +155,9 @@ def test_reach_and_amendments_are_in_the_ledger(built):
 
 def test_the_ledger_says_what_changed_since_other_draws_were_made(built):
     draws = [{"seed": n, "failed": None, "verdicts": {"T-Trend": {"verdict": "partly"}}} for n in range(3)]
-    write_draws(built, *draws, sources={"bnlab.theory.modes": "old"})
+    write_draws(built, *draws, sources={"bnlab.literals": "old"})
     (found,) = [row["reach"] for row in verdicts.collect() if row["id"] == "T-Trend"]
-    assert "bnlab.theory.modes" in found["changed"]
+    assert "bnlab.literals" in found["changed"]
     assert (found["agree"], found["steady"]) == (2, False)
 
 
