@@ -51,17 +51,22 @@ def test_what_chooses_between_the_recorded_run_and_this_one_decides_nothing(stat
     assert (draws.without_telling(statement) == "") is chosen
 
 
+def names_in(*trees: ast.AST) -> set[str]:
+    return {node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_no_quick_verdict_looks_at_what_is_recorded(path):
     tree = ast.parse(draws.code_that_judges(book.read_notebook(path)))
     chosen = {"recording", "there", "in_front"}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and draws._chooses(node.value):
-            chosen |= {name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+    for node in tree.body:  # in order: a name that is given another value is another thing
+        if isinstance(node, ast.Assign) and "quick" not in ast.unparse(node.targets[0]):
+            named = names_in(*node.targets)
+            chosen = chosen | named if names_in(node.value) & chosen else chosen - named
     quick = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and ast.unparse(n.func).endswith("verdicts.quick")]
     assert quick
     for call in quick:
-        assert not chosen & {node.id for node in ast.walk(call) if isinstance(node, ast.Name)}
+        assert not chosen & names_in(call)
 
 
 def test_one_that_does_would_be_found():

@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -105,7 +106,8 @@ def execute(chapter: book.Chapter, given: Mapping[str, object], folder: Path, *,
                 kernel_name="python3", cwd=str(chapter.path.parent), request_save_on_cell_execute=True,
                 extra_arguments=["--Application.log_level=50"],  # the kernel's own remarks, on transport and the like
             )  # fmt: skip
-        write_atomically(partial, json.dumps(filled(book.read_notebook(partial)), indent=1).encode())
+        with suppress(OSError):  # a full disk: the run is kept as papermill wrote it
+            write_atomically(partial, json.dumps(filled(book.read_notebook(partial)), indent=1).encode())
         return _publish(partial, folder, stem, ".ipynb")
     except papermill.PapermillExecutionError as failure:
         failed = _publish(partial, folder, stem, ".failed.ipynb")

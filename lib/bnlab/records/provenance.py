@@ -28,10 +28,8 @@ FIELDS = {
     "tables": dict,
     "units": dict,
 }
-MAIN, OTHERS = (
-    "dataset",
-    "others",
-)  # the argument that every experiment with data has, and the entry of all further ones
+MAIN = "dataset"  # the argument that every experiment with data has
+OTHERS = "others"  # of ``data``: the entry of all further data sets, by argument
 SCALES = ("full", "own")  # the document's, as the preset declares it; anything else
 PACKAGES = ("numpy", "scipy", "pandas", "torch")
 
