@@ -67,3 +67,14 @@ def test_a_default_made_anew_does_not_hide_the_types(api):
         None,
     )
     assert api.without_factories(None, "exception", "E", None, None, None, None) == (None, None)
+
+
+def test_the_lines_of_a_long_signature_are_no_list_of_definitions(api):
+    """Sphinx writes them as ``dd`` without a ``dt``, which no list may hold; real lists stay."""
+    line = '<dd><em class="sig-param"><span>x</span></em>,</dd>'
+    real = "<dl>\n<dt>Returns</dt><dd>a number</dd>\n</dl>"
+    context = {"body": f"<span>(</span><dl>\n{line}\n{line}\n</dl>\n<span>)</span>{real}"}
+    api.mend_signatures(None, "api/x", "page.html", context, None)
+    assert context["body"].endswith(real)
+    assert context["body"].count('<span class="bn-parameter"><em') == 2
+    assert context["body"].count("<dd>") == context["body"].count("</dd>") == 1

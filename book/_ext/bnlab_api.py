@@ -21,6 +21,7 @@ NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 TABLE = re.compile(r"\s*\|.*\n\s*\|[-|: ]+(\n\s*\|.*)+")
 CODE = re.compile(r"(``.*?``|`[^`]*`)", re.DOTALL)
 STRESSED = r"(?<![\w*)\]])\*\w[\w\s,'-]*(?<=\w)\*(?!\w)"
+SIGNATURE = re.compile(r'<dl>\s*(?=<dd><em class="sig-param")(.*?)</dl>', re.DOTALL)
 MARKUP = re.compile(rf"({STRESSED}|^\s*\* )|(?<!\\)([*|]|(?<=\w)_(?!\w))", re.MULTILINE)
 
 
@@ -134,6 +135,16 @@ def as_it_is_called(_app, function, _bound):
         del function.__wrapped__
 
 
+def mend_signatures(app, pagename, templatename, context, doctree) -> None:
+    """Make the lines of a long signature what they are: Sphinx calls them definitions, of nothing."""
+
+    def lines(found: re.Match) -> str:
+        return found[1].replace("<dd>", '<span class="bn-parameter">').replace("</dd>", "</span>")
+
+    if "body" in context:
+        context["body"] = SIGNATURE.sub(lines, context["body"])
+
+
 def setup(app) -> dict:
     """Connect to Sphinx."""
     app.setup_extension("sphinx.ext.autodoc")
@@ -145,4 +156,5 @@ def setup(app) -> dict:
     app.connect("autodoc-before-process-signature", as_it_is_called, priority=100)  # before autodoc_preserve_defaults
     app.connect("autodoc-process-signature", without_factories)
     app.connect("missing-reference", resolve)
+    app.connect("html-page-context", mend_signatures)
     return {"version": bnlab.__version__, "parallel_read_safe": True, "parallel_write_safe": True}

@@ -35,15 +35,17 @@ window.addEventListener("beforeprint", () => {
 });
 
 // A figure that is too small to read, on a phone say, opens by itself, as large as it was drawn.
+const SHOWN = ["figure", ".cell_output > .output >", ".cell_output > .output > picture >"];
 document.addEventListener("DOMContentLoaded", () => {
-  for (const image of document.querySelectorAll("article figure img, article .cell_output > .output > img")) {
+  for (const image of document.querySelectorAll(SHOWN.map((place) => `article ${place} img`).join())) {
     if (image.closest("a, .bn-player") || !image.getAttribute("src") || image.src.startsWith("data:")) continue;
     const link = document.createElement("a");
     link.href = image.src;
     link.className = "bn-enlarge";
     link.title = "Enlarge";
-    image.replaceWith(link);
-    link.append(image);
+    const shown = image.closest("picture") ?? image; // with its narrow form, where it has one
+    shown.replaceWith(link);
+    link.append(shown);
   }
 });
 

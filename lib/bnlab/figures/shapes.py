@@ -13,7 +13,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from bnlab.figures.style import line_styles
+from bnlab.figures.narrow import BookFigure
+from bnlab.figures.style import BELOW_FIGURE, BELOW_PANEL, line_styles
 
 SPREADS = ("band", "bars", "points", "none")
 Name = Callable[[object], str]  # what the legend calls a group
@@ -21,7 +22,7 @@ Name = Callable[[object], str]  # what the legend calls a group
 
 def subplots(rows: int = 1, columns: int = 1, *, height: float = 4.0, width: float = 7.0, dpi=None, **grid):
     """Make a Figure (inches) and its axes: ``grid`` and the axes' shape as in ``Figure.subplots``."""
-    figure = Figure(figsize=(width, height), dpi=dpi)
+    figure = BookFigure(figsize=(width, height), dpi=dpi)
     return figure, figure.subplots(rows, columns, **grid)
 
 
@@ -173,12 +174,12 @@ def plain_ticks(axis, values: Iterable[float] | None = None, words: Name = "{:g}
 def legend_below(place, columns: int = 1, **more):
     """Put a legend below a Figure, one entry for each name in any of its panels, or below one panel's own labels."""
     if not isinstance(place, Figure):
-        return place.legend(loc="upper center", bbox_to_anchor=(0.5, 0), borderaxespad=4.2, ncols=columns, **more)
+        return place.legend(**BELOW_PANEL, ncols=columns, **more)
     entries = {}
     for axes in place.axes:
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
             entries.setdefault(name, handle)
-    return place.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=columns, **more)
+    return place.legend(list(entries.values()), list(entries), **BELOW_FIGURE, ncols=columns, **more)
 
 
 def name_lines(axes, apart: float = 0.055) -> None:

@@ -14,6 +14,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 GREY = "#444444"  # what is not data: bounds, laws, guides
+BELOW_FIGURE = {"loc": "outside lower center"}  # where a legend below all panels stands
+BELOW_PANEL = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "borderaxespad": 4.2}  # and one below its own panel
 
 STYLE = {
     "figure.figsize": (7.0, 4.0),

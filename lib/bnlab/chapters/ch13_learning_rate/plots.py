@@ -106,6 +106,7 @@ def rates(runs: pd.DataFrame):
         lines_with_quartiles(axes, ends, "rate", values, "norm", spread="points", looks=LOOKS, label=WORDS.get)
         axes.axhline(training_verdicts.CHANCE, color=GREY, lw=0.8)
         axes.set(title={"train": "training images", "test": "test images"}[split], xlabel="initial rate", xscale="log")
+        plain_ticks(axes.xaxis)
     panels[0].set_ylabel("accuracy at the end")
     legend_below(figure, 2)
     return figure
@@ -121,6 +122,7 @@ def variants(runs: pd.DataFrame, three: Sequence[float]):
     )
     axes.axhline(training_verdicts.CHANCE, color=GREY, lw=0.8)
     axes.set(xlabel="initial rate", ylabel="test accuracy at the end", xscale="log")
+    plain_ticks(axes.xaxis)
     legend_below(figure, 3)
     return figure
 
