@@ -173,14 +173,19 @@ def device() -> Kind:
 
 def _within(number: float, low: float | None, high: float | None, above: float | None = None) -> None:
     if low is not None and number < low:
-        raise ValueError(f"below {low}")
+        raise ValueError(f"below {_plain(low)}")
     if high is not None and number > high:
-        raise ValueError(f"above {high}")
+        raise ValueError(f"above {_plain(high)}")
     if above is not None and number <= above:
-        raise ValueError(f"not above {above}")
+        raise ValueError(f"not above {_plain(above)}")
 
 
 def _range(low: float | None, high: float | None, above: float | None = None) -> str:
     bounds = (("above", above), ("at least", low), ("at most", high))
-    words = [f"{word} {bound}" for word, bound in bounds if bound is not None]
+    words = [f"{word} {_plain(bound)}" for word, bound in bounds if bound is not None]
     return ", " + " and ".join(words) if words else ""
+
+
+def _plain(bound: float) -> str:
+    """Write a limit as people do: 1000000, not 1000000.0."""
+    return str(int(bound)) if bound == int(bound) else str(bound)

@@ -14,12 +14,12 @@ CHAPTER = check_cells.chapter("06")
     [
         ({"learning_rates": "[5, 5]"}, "learning_rates = '[5, 5]' cannot be used (5.0 is there twice)"),
         ({"first_rates": "[0.1, 1e-1]"}, "(0.1 is there twice)"),
-        ({"learning_rates": "[1e200]"}, "learning_rates = '[1e200]' cannot be used (above 1000000.0)"),
+        ({"learning_rates": "[1e200]"}, "learning_rates = '[1e200]' cannot be used (above 1000000)"),
         (
             {"first_rates": "[3, 10]"},
             "first_rates = [3.0, 10.0] cannot be used: it must be a list with a rate of at most 0.1",
         ),
-        ({"arm_rate": "1e200"}, "arm_rate = '1e200' cannot be used (above 1000000.0)"),
+        ({"arm_rate": "1e200"}, "arm_rate = '1e200' cannot be used (above 1000000)"),
         ({"arms": "['baseline', 'baseline']"}, "('baseline' is there twice)"),
         ({"caps": "[4, 4]"}, "caps = '[4, 4]' cannot be used (4.0 is there twice)"),
         (

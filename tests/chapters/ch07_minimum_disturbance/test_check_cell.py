@@ -21,7 +21,7 @@ FOUR = "'none', 'batch', 'batch_prior', 'nlms_l2'"
         ({"rates": "[1, 1]"}, "(1.0 is there twice)"),
         ({"rates": "[1, 1e200]"}, "above 10000.0)"),
         ({"noises": "[10, 10]"}, "(10.0 is there twice)"),
-        ({"noises": "[1e200]"}, "(above 1000000.0)"),
+        ({"noises": "[1e200]"}, "(above 1000000)"),
         ({"ratio_batch_sizes": "[16, 16]"}, "(16 is there twice)"),
         ({"ratio_batch_sizes": "[16, 1439]"}, "ratio_batch_sizes = [16, 1439] cannot be used: it must be at most 1438"),
         ({"probe_size": "1439"}, "probe_size = 1439 cannot be used: it must be at most 1438"),
