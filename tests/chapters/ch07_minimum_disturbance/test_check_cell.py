@@ -19,7 +19,7 @@ FOUR = "'none', 'batch', 'batch_prior', 'nlms_l2'"
         ({"methods": "['none', 'none', 'batch', 'nlms_l2']"}, "('none' is there twice)"),
         ({"methods": "['none', 'batch', 'nlms_l1', 'nlms_l2']"}, "none, batch, batch_prior, nlms_l2 in it"),
         ({"rates": "[1, 1]"}, "(1.0 is there twice)"),
-        ({"rates": "[1, 1e200]"}, "above 10000.0)"),
+        ({"rates": "[1, 1e200]"}, "above 10000)"),
         ({"noises": "[10, 10]"}, "(10.0 is there twice)"),
         ({"noises": "[1e200]"}, "(above 1000000)"),
         ({"ratio_batch_sizes": "[16, 16]"}, "(16 is there twice)"),
