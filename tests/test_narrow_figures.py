@@ -15,6 +15,10 @@ pytest.importorskip("sphinx", reason="Sphinx is not installed")
 WIDE, ALONE = b"drawn wide", b"drawn once"
 
 
+def encoded(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
+
+
 def name(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
@@ -29,17 +33,21 @@ def extension():
 
 @pytest.fixture
 def drawn(extension):
-    bundles = [{"image/png": WIDE, narrow.MIME: b"drawn narrow"}, {"image/png": ALONE}]
+    beside = {narrow.KEPT_AS: encoded(b"narrow")}
     outputs = [
-        nbformat.v4.new_output("display_data", {key: base64.b64encode(value).decode() for key, value in data.items()})
-        for data in bundles
+        nbformat.v4.new_output(
+            "display_data", {"image/png": encoded(WIDE)}, metadata={narrow.KEPT_AS: encoded(b"narrow")}
+        ),
+        nbformat.v4.new_output("display_data", {"image/png": encoded(ALONE)}),
+        nbformat.v4.new_output("display_data", {"text/plain": "42"}),
+        nbformat.v4.new_output("stream", text="42"),
     ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("draw()", outputs=outputs)])
     return extension.both_sizes(notebook)
 
 
 def test_only_figures_of_two_sizes_are_found(drawn):
-    assert drawn == {name(WIDE): b"drawn narrow"}
+    assert drawn == {name(WIDE): b"narrow"}
 
 
 def test_the_browser_chooses_and_keeps_the_words(extension, drawn):

@@ -38,11 +38,12 @@ def offer(app, pagename, templatename, context, doctree) -> None:
 
 def both_sizes(notebook) -> dict[str, bytes]:
     """Map the checksum of each figure that has two sizes to the content of its narrow one."""
-    bundles = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", ())]
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    drawn = [(output.data, output.metadata) for output in outputs if "image/png" in output.get("data", ())]
     return {
-        hashlib.sha256(base64.b64decode(data["image/png"])).hexdigest(): base64.b64decode(data[narrow.MIME])
-        for data in bundles
-        if narrow.MIME in data and "image/png" in data
+        hashlib.sha256(base64.b64decode(data["image/png"])).hexdigest(): base64.b64decode(metadata[narrow.KEPT_AS])
+        for data, metadata in drawn
+        if narrow.KEPT_AS in metadata
     }
 
 

@@ -4,6 +4,8 @@ import base64
 import io
 from itertools import pairwise
 
+import nbclient
+import nbformat
 import pytest
 from matplotlib.figure import Figure
 
@@ -53,14 +55,37 @@ def test_one_panel_keeps_its_height():
     assert tuple(narrow.narrow(figure).get_size_inches()) == (narrow.WIDTH, 3.0)
 
 
-def test_a_grid_and_a_row_with_a_colour_bar_keep_their_arrangement():
+def test_panels_of_their_own_keep_their_labels():
     figure, panels = shapes.subplots(1, 2)
-    image = shapes.heat_map(panels[0], [[1, 2], [3, 4]])
-    figure.colorbar(image, ax=list(panels))
-    found = narrow.narrow(figure)
-    assert found.axes[0].get_position().x1 < found.axes[1].get_position().x0
-    grid, _ = shapes.subplots(2, 2)
-    assert narrow.narrow(grid).axes[0].get_position().x1 < narrow.narrow(grid).axes[1].get_position().x0
+    panels[0].set_ylabel("loss")
+    assert [axes.get_ylabel() for axes in narrow.narrow(figure).axes] == ["loss", ""]
+
+
+def row_with_a_bar() -> Figure:
+    figure, panels = shapes.subplots(1, 2)
+    figure.colorbar(shapes.heat_map(panels[0], [[1, 2], [3, 4]]), ax=list(panels))
+    return figure
+
+
+def drawing() -> Figure:
+    figure, axes = shapes.subplots()
+    axes.set_axis_off()
+    return figure
+
+
+@pytest.mark.parametrize(
+    "make", [row_with_a_bar, drawing, lambda: shapes.subplots(2, 2)[0]], ids=["bar", "off", "grid"]
+)
+def test_what_looks_best_as_it_is_has_no_narrow_form(make):
+    assert narrow.narrow(make()) is None
+    assert narrow.beside(make()) == ({}, {})
+
+
+def test_one_panel_above_another_with_its_own_colour_bar():
+    figure, (above, below) = shapes.subplots(2)
+    figure.colorbar(shapes.heat_map(above, [[1, 2], [3, 4]]), ax=above)
+    below.plot([1, 2])
+    assert narrow.narrow(figure).get_figwidth() == narrow.WIDTH
 
 
 @pytest.mark.parametrize("below", [False, True], ids=["figure", "panel"])
@@ -91,10 +116,49 @@ def test_labels_that_would_touch_are_thinned_out():
     assert all(left.x1 <= right.x0 for left, right in pairwise(boxes))
 
 
-def test_a_notebook_gets_it_only_where_it_was_asked_for(monkeypatch):
-    figure = two_panels()
+def test_words_that_would_touch_are_turned_and_all_stay():
+    figure, axes = shapes.subplots(height=3.0)
+    names = ["Baseline", "BN", "BN_Amplify", "BN_Suppress", "weights normalised"]
+    axes.plot(range(5))
+    axes.set_xticks(range(5), names)
+    labels = narrow.narrow(figure).axes[0].get_xticklabels()
+    assert [label.get_text() for label in labels if label.get_visible()] == names
+    assert {label.get_rotation() for label in labels} == {30}
+
+
+def test_a_long_label_has_several_lines_and_a_formula_stays_whole():
+    figure, axes = shapes.subplots(height=3.0)
+    words = "test loss minus training loss (nats) at $a = b + c$ and at a training loss of one twentieth"
+    axes.set_xlabel(words)
+    found = narrow.narrow(figure).axes[0].xaxis.label
+    lines = found.get_text().split("\n")
+    assert len(lines) >= 2
+    assert " ".join(lines) == words
+    assert any("$a = b + c$" in line for line in lines)
+    assert found.get_window_extent().width < narrow.WIDTH * 200
+
+
+def test_a_legend_of_many_rows_takes_nothing_from_the_panel():
+    one = narrow.narrow(two_panels(("a", "b"))).axes[0].get_window_extent().height
+    names = [f"a name that is rather long {n}" for n in range(8)]
+    assert narrow.narrow(two_panels(names, columns=4)).axes[0].get_window_extent().height > 0.9 * one
+
+
+SHOWN = """import os
+os.environ.update({asked})
+from bnlab.figures import shapes, style
+style.use_book_style()
+figure, axes = shapes.subplots(1, 2, height=2.0)
+figure"""
+
+
+@pytest.mark.parametrize("asked", [{}, {narrow.ASKED: "1"}], ids=["not asked", "asked"])
+def test_a_notebook_keeps_it_beside_the_image_where_it_was_asked_for(monkeypatch, asked):
     monkeypatch.delenv(narrow.ASKED, raising=False)
-    assert figure._repr_mimebundle_() == {}
-    monkeypatch.setenv(narrow.ASKED, "1")
-    (content,) = figure._repr_mimebundle_().values()
-    assert base64.b64decode(content).startswith(b"\x89PNG")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SHOWN.format(asked=asked))])
+    nbclient.NotebookClient(notebook, kernel_name="python3").execute()
+    (output,) = notebook.cells[0].outputs
+    assert set(output.data) == {"image/png", "text/plain"}
+    assert (narrow.KEPT_AS in output.metadata) == bool(asked)
+    if asked:
+        assert base64.b64decode(output.metadata[narrow.KEPT_AS]).startswith(b"\x89PNG")

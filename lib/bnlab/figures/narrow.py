@@ -2,75 +2,76 @@
 
 A page of 390 px shows seven inches at 50 px an inch, where letters of 11 points are 8 px high. So the book holds its
 figures twice and the browser takes the one that fits. Whoever wants both sets `ASKED` in a kernel's environment, as the
-build of the pages does; the second size then travels in the notebook's outputs beside the first.
+build of the pages does (`style.use_book_style` reads it); the second form then travels with the output of the first.
 """
 
 import base64
 import io
-import os
+import math
 import pickle
+import re
 from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
-
-from bnlab.figures.style import BELOW_FIGURE, BELOW_PANEL
+from matplotlib.text import Text
 
 ASKED = "BNLAB_NARROW_FIGURES"  # environment variable; any value but an empty one asks
-MIME = "application/vnd.bnlab.narrow+png"  # what the second size is called among a cell's outputs
+KEPT_AS = "bnlab-narrow-png"  # key of the second form among the metadata of an output
 WIDTH = 4.4  # inches: letters of 11 points are 12 px high on a phone
+BELOW_FIGURE = {"loc": "outside lower center"}  # where a legend below all panels stands
+BELOW_PANEL = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "borderaxespad": 4.2}  # and one below its own panel
 FLATTER = 0.85  # a panel below others is so high, relative to what it was beside them
 
 
-class BookFigure(Figure):
-    """A Figure that gives a notebook its narrow form as well, where that was asked for."""
+def beside(figure: Figure) -> tuple[dict, dict[str, str]]:
+    """Give what a notebook keeps of a figure besides its image: the narrow form, among the output's metadata."""
+    drawn = narrow(figure)
+    if drawn is None:
+        return {}, {}
+    content = io.BytesIO()
+    drawn.savefig(content, format="png", bbox_inches="tight")
+    return {}, {KEPT_AS: base64.b64encode(content.getvalue()).decode("ascii")}
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
-        if not os.environ.get(ASKED):
-            return {}
-        content = io.BytesIO()
-        narrow(self).savefig(content, format="png", bbox_inches="tight")
-        return {MIME: base64.b64encode(content.getvalue()).decode("ascii")}
 
-
-def narrow(figure: Figure) -> Figure:
+def narrow(figure: Figure) -> Figure | None:
     """Draw a figure again, `WIDTH` inches wide; the figure itself stays as it is.
 
-    Panels of one row come to stand in one column, each with the label and the numbers of its vertical axis. Legends
-    get as many columns as fit, and of tick labels that would touch each other every other one stays.
+    Panels of one row come to stand in one column, those that share the vertical axis each with its label and numbers.
+    Legends get as many columns as fit, long labels several lines; numbers below an axis that would touch are thinned
+    out, words turned. None: drawings without axes, grids and rows with a colour bar look best as they are.
     """
     copy = pickle.loads(pickle.dumps(figure))  # noqa: S301 (our own bytes, a moment old)
     panels = _side_by_side(copy)
+    if not panels and not _one_column(copy):
+        return None
     rows = len(panels) or 1
     copy.set_size_inches(WIDTH, copy.get_figheight() * (1 if rows == 1 else FLATTER * rows))
     for place, axes in zip(GridSpec(rows, 1, figure=copy), panels, strict=False):
         axes.set_subplotspec(place)
-        axes.tick_params(labelleft=True)
-        axes.set_ylabel(axes.get_ylabel() or panels[0].get_ylabel())
+        if axes.get_shared_y_axes().joined(axes, panels[0]):
+            axes.tick_params(labelleft=True)
+            axes.set_ylabel(axes.get_ylabel() or panels[0].get_ylabel())
     _fit_legends(copy)
     copy.draw_without_rendering()
     for axes in copy.axes:
-        _thin_out(axes.xaxis)
+        room = max(axes.get_window_extent().width, 0.6 * WIDTH * copy.dpi)
+        for text in (axes.xaxis.label, axes.title):
+            _break_lines(text, room)
+        _part_labels(axes.xaxis)
     return copy
 
 
-def _fit_legends(figure: Figure) -> None:
-    """Give every legend as many columns as the figure is wide enough for."""
-    below = {figure: (figure.legends, BELOW_FIGURE)}
-    below |= {axes: ([axes.get_legend()], BELOW_PANEL) for axes in figure.axes if axes.get_legend()}
-    for place, (legends, where) in below.items():
-        for legend in list(legends):
-            texts = legend.get_texts()
-            look = {"handles": legend.legend_handles, "labels": [text.get_text() for text in texts]}
-            look |= {"fontsize": texts[0].get_fontsize(), **where}
-            for columns in range(legend._ncols - 1, 0, -1):
-                figure.draw_without_rendering()
-                if legend.get_window_extent().width <= WIDTH * figure.dpi:
-                    break
-                legend.remove()
-                legend = place.legend(**look, ncols=columns)
+def _one_column(figure: Figure) -> bool:
+    """Tell whether every panel has the whole width; a panel's own colour bar does not count."""
+    panels = [axes for axes in figure.axes if not hasattr(axes, "_colorbar")]
+    places = [axes.get_subplotspec() for axes in panels]
+    return not figure.subfigs and all(
+        axes.axison and place is not None and place.get_topmost_subplotspec().get_gridspec().ncols == 1
+        for axes, place in zip(panels, places, strict=True)
+    )
 
 
 def _side_by_side(figure: Figure) -> list[Axes]:
@@ -79,13 +80,57 @@ def _side_by_side(figure: Figure) -> list[Axes]:
     if len(places) < 2 or figure.subfigs or None in places or len({place.get_gridspec() for place in places}) > 1:
         return []
     rows, columns = places[0].get_gridspec().get_geometry()
-    return list(figure.axes) if rows == 1 and columns == len(places) else []
+    whole = rows == 1 and columns == len(places) and all(axes.axison for axes in figure.axes)
+    return list(figure.axes) if whole else []
 
 
-def _thin_out(axis: Axis) -> None:
-    """Empty every other label until none touches its neighbour."""
+def _fit_legends(figure: Figure) -> None:
+    """Give every legend as many columns as the figure is wide enough for, and the figure the height of its new rows."""
+    below = {figure: (figure.legends, BELOW_FIGURE)}
+    below |= {axes: ([axes.get_legend()], BELOW_PANEL) for axes in figure.axes if axes.get_legend()}
+    for place, (legends, where) in below.items():
+        for legend in list(legends):
+            texts = legend.get_texts()
+            look = {"handles": legend.legend_handles, "labels": [text.get_text() for text in texts]}
+            look |= {"fontsize": texts[0].get_fontsize(), **where}
+            figure.draw_without_rendering()
+            first = legend.get_window_extent().height
+            for columns in range(legend._ncols - 1, 0, -1):
+                if legend.get_window_extent().width <= WIDTH * figure.dpi:
+                    break
+                legend.remove()
+                legend = place.legend(**look, ncols=columns)
+                figure.draw_without_rendering()
+            grown = (legend.get_window_extent().height - first) / figure.dpi
+            figure.set_figheight(figure.get_figheight() + grown)
+
+
+def _break_lines(text: Text, room: float) -> None:
+    """Break a text at its blanks, but those of formulas, into as many lines as its width (pixels) asks for."""
+    count = max(1, math.ceil(text.get_window_extent().width / room))
+    words = re.findall(r"(?:\$[^$]*\$|[^\s$])+", text.get_text())
+    length, lines = len(text.get_text()) / count, [""]
+    for word in words:
+        if lines[-1] and len(lines) < count and len(f"{lines[-1]} {word}") > 1.1 * length:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    if count > 1:
+        text.set_text("\n".join(lines))
+
+
+def _part_labels(axis: Axis) -> None:
+    """Part labels that touch: of numbers every other one goes until none does; words are turned."""
     shown = [label for label in axis.get_ticklabels() if label.get_text() and label.get_visible()]
-    while any(left.get_window_extent().overlaps(right.get_window_extent()) for left, right in pairwise(shown)):
+
+    def touch() -> bool:
+        return any(left.get_window_extent().overlaps(right.get_window_extent()) for left, right in pairwise(shown))
+
+    if touch() and any(re.search(r"[A-Za-z]{2}", re.sub(r"\\\w+", "", label.get_text())) for label in shown):
+        axis.set_tick_params(rotation=30)
+        for label in shown:
+            label.set_horizontalalignment("right")
+        return
+    while touch():
         for label in shown[1::2]:
             label.set_visible(False)
         shown = shown[::2]

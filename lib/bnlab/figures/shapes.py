@@ -13,8 +13,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from bnlab.figures.narrow import BookFigure
-from bnlab.figures.style import BELOW_FIGURE, BELOW_PANEL, line_styles
+from bnlab.figures.narrow import BELOW_FIGURE, BELOW_PANEL
+from bnlab.figures.style import line_styles
 
 SPREADS = ("band", "bars", "points", "none")
 Name = Callable[[object], str]  # what the legend calls a group
@@ -22,7 +22,7 @@ Name = Callable[[object], str]  # what the legend calls a group
 
 def subplots(rows: int = 1, columns: int = 1, *, height: float = 4.0, width: float = 7.0, dpi=None, **grid):
     """Make a Figure (inches) and its axes: ``grid`` and the axes' shape as in ``Figure.subplots``."""
-    figure = BookFigure(figsize=(width, height), dpi=dpi)
+    figure = Figure(figsize=(width, height), dpi=dpi)
     return figure, figure.subplots(rows, columns, **grid)
 
 

@@ -4,18 +4,20 @@ Figures are opaque white, so that they read the same in the page's dark mode; li
 in colour, so that they read in grey.
 """
 
+import os
 import sys
 from collections.abc import Iterable
 
 import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from bnlab.figures import narrow
 
 # Okabe and Ito (2008): eight colours told apart with any colour vision; yellow left out, too light on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 GREY = "#444444"  # what is not data: bounds, laws, guides
-BELOW_FIGURE = {"loc": "outside lower center"}  # where a legend below all panels stands
-BELOW_PANEL = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "borderaxespad": 4.2}  # and one below its own panel
 
 STYLE = {
     "figure.figsize": (7.0, 4.0),
@@ -48,6 +50,8 @@ def use_book_style() -> None:
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if hasattr(shell, "kernel"):
         shell.run_line_magic("matplotlib", "inline")
+        if os.environ.get(narrow.ASKED):
+            shell.display_formatter.mimebundle_formatter.for_type(Figure, narrow.beside)
     mpl.rcParams.update(STYLE)
     mpl.rcParams["axes.prop_cycle"] = mpl.cycler(color=COLOURS, linestyle=DASHES)
 
