@@ -35,9 +35,7 @@ def extension():
 def drawn(extension):
     beside = {narrow.KEPT_AS: encoded(b"narrow")}
     outputs = [
-        nbformat.v4.new_output(
-            "display_data", {"image/png": encoded(WIDE)}, metadata={narrow.KEPT_AS: encoded(b"narrow")}
-        ),
+        nbformat.v4.new_output("display_data", {"image/png": encoded(WIDE)}, metadata=beside),
         nbformat.v4.new_output("display_data", {"image/png": encoded(ALONE)}),
         nbformat.v4.new_output("display_data", {"text/plain": "42"}),
         nbformat.v4.new_output("stream", text="42"),
