@@ -4,6 +4,7 @@ import base64
 import hashlib
 import importlib.util
 import re
+import struct
 
 import nbformat
 import pytest
@@ -12,7 +13,15 @@ from book_files import ROOT
 from bnlab.figures import narrow
 
 pytest.importorskip("sphinx", reason="Sphinx is not installed")
-WIDE, ALONE = b"drawn wide", b"drawn once"
+
+
+def png(width: int, height: int) -> bytes:
+    """Begin an image file, as far as its size."""
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + struct.pack(">II", width, height)
+
+
+WIDE, SLIM, ALONE = png(1400, 800), png(880, 800), png(1400, 801)
+BROAD, STACK = png(1400, 802), png(880, 1400)
 
 
 def encoded(content: bytes) -> str:
@@ -33,19 +42,43 @@ def extension():
 
 @pytest.fixture
 def drawn(extension):
-    beside = {narrow.KEPT_AS: encoded(b"narrow")}
+    def output(wide, slim):
+        beside = {narrow.KEPT_AS: encoded(slim)}
+        return nbformat.v4.new_output("display_data", {"image/png": encoded(wide)}, metadata=beside)
+
     outputs = [
-        nbformat.v4.new_output("display_data", {"image/png": encoded(WIDE)}, metadata=beside),
+        output(WIDE, SLIM),
+        output(BROAD, STACK),
         nbformat.v4.new_output("display_data", {"image/png": encoded(ALONE)}),
         nbformat.v4.new_output("display_data", {"text/plain": "42"}),
         nbformat.v4.new_output("stream", text="42"),
     ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("draw()", outputs=outputs)])
-    return extension.both_sizes(notebook)
+    return extension.both_sizes(notebook)[0]
 
 
 def test_only_figures_of_two_sizes_are_found(drawn):
-    assert drawn == {name(WIDE): b"narrow"}
+    assert drawn == {name(WIDE): SLIM, name(BROAD): STACK}
+
+
+@pytest.mark.parametrize(
+    ("image", "words", "told"),
+    [(BROAD, "Left: one. Right: two.", True), (BROAD, "Both rise.", False), (WIDE, "It rises to the right.", False)],
+)
+def test_a_caption_says_where_left_and_right_went(extension, image, words, told):
+    made = (
+        f'<figure><picture><source><img src="a/{name(image)}.png"/></picture><figcaption>\n<p>{words}'
+        '<a class="headerlink">#</a></p></figcaption></figure>'
+    )
+    found = extension.CAPTION.sub(lambda match: extension.caption(match, {name(BROAD)}), made)
+    assert found.replace(extension.NOTE, "") == made
+    assert found.count(extension.NOTE) == told
+    assert not told or found.index(words) < found.index(extension.NOTE) < found.index("<a ")
+
+
+def test_which_are_stacked_is_seen_by_their_sizes(extension):
+    assert extension.tallness(STACK) > extension.STACKED * extension.tallness(BROAD)
+    assert extension.tallness(SLIM) < extension.STACKED * extension.tallness(WIDE)
 
 
 def test_the_browser_chooses_and_keeps_the_words(extension, drawn):

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import os
 import re
+import struct
 from pathlib import Path
 
 import nbformat
@@ -14,6 +15,13 @@ import nbformat
 from bnlab.claims import book
 from bnlab.figures import narrow
 
+STACKED = 2.2  # a narrow form is so many times taller for its width, where panels that stood side by side are stacked
+CAPTION = re.compile(
+    r'(/([0-9a-f]{64})\.png"[^>]*></picture>\s*<figcaption>\s*<p>)((?:(?!</figure>).)*?)(?=<a class="headerlink")',
+    re.DOTALL,
+)
+BESIDE = re.compile(r"\b(left|right|middle)\b", re.IGNORECASE)
+NOTE = '<span class="bn-narrow-note"> (On a narrow screen: left is above, right is below.)</span>'
 PHONE = "(max-width: 599.98px)"
 IMAGE = re.compile(r'<img\b[^>]*\bsrc="[^"]*?([0-9a-f]{64})\.png"[^>]*>')
 
@@ -28,23 +36,39 @@ def offer(app, pagename, templatename, context, doctree) -> None:
     executed = book.executed_folder(Path(app.srcdir)) / f"{Path(pagename).name}.ipynb"
     if doctree is None or not executed.is_file():
         return
-    drawn = both_sizes(nbformat.read(executed, as_version=4))
+    drawn, stacked = both_sizes(nbformat.read(executed, as_version=4))
     folder = Path(app.outdir) / "_images"
     folder.mkdir(exist_ok=True)
     for checksum in set(IMAGE.findall(context["body"])) & set(drawn):
         (folder / f"{checksum}-narrow.png").write_bytes(drawn[checksum])
-    context["body"] = IMAGE.sub(lambda found: picture(found, drawn), context["body"])
+    offered = IMAGE.sub(lambda found: picture(found, drawn), context["body"])
+    context["body"] = CAPTION.sub(lambda found: caption(found, stacked), offered)
 
 
-def both_sizes(notebook) -> dict[str, bytes]:
-    """Map the checksum of each figure that has two sizes to the content of its narrow one."""
+def both_sizes(notebook) -> tuple[dict[str, bytes], set[str]]:
+    """Map the checksum of each figure of two sizes to its narrow one; list those whose panels are stacked there."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    drawn = [(output.data, output.metadata) for output in outputs if "image/png" in output.get("data", ())]
-    return {
-        hashlib.sha256(base64.b64decode(data["image/png"])).hexdigest(): base64.b64decode(metadata[narrow.KEPT_AS])
-        for data, metadata in drawn
-        if narrow.KEPT_AS in metadata
-    }
+    drawn, stacked = {}, set()
+    for data, metadata in ((output.get("data", {}), output.get("metadata", {})) for output in outputs):
+        if "image/png" in data and narrow.KEPT_AS in metadata:
+            wide, slim = base64.b64decode(data["image/png"]), base64.b64decode(metadata[narrow.KEPT_AS])
+            name = hashlib.sha256(wide).hexdigest()
+            drawn[name] = slim
+            if tallness(slim) > STACKED * tallness(wide):
+                stacked.add(name)
+    return drawn, stacked
+
+
+def tallness(image: bytes) -> float:
+    """Divide a PNG's height by its width."""
+    width, height = struct.unpack(">II", image[16:24])
+    return height / width
+
+
+def caption(found: re.Match, stacked: set[str]) -> str:
+    """Say where left and right went, where a caption speaks of them."""
+    moved = found[2] in stacked and BESIDE.search(found[3])
+    return f"{found[1]}{found[3]}{NOTE if moved else ''}"
 
 
 def picture(found: re.Match, drawn: dict[str, bytes]) -> str:
