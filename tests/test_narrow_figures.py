@@ -5,6 +5,7 @@ import hashlib
 import importlib.util
 import re
 import struct
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -92,3 +93,16 @@ def test_the_browser_chooses_and_keeps_the_words(extension, drawn):
 @pytest.mark.parametrize("image", [f'<img alt="x" src="a/{name(ALONE)}.png">', '<img alt="x" src="logo.png">'])
 def test_any_other_image_stays_as_it_is(extension, drawn, image):
     assert extension.IMAGE.sub(lambda match: extension.picture(match, drawn), image) == image
+
+
+def test_pages_that_are_no_chapters_have_their_narrow_figures_too(extension, tmp_path, monkeypatch):
+    chapters, computed = tmp_path / "executed", tmp_path / "jupyter_execute" / "book"
+    monkeypatch.setattr(extension.book, "executed_folder", lambda _: chapters)
+    app = SimpleNamespace(srcdir=tmp_path, outdir=tmp_path / "html")
+    assert extension.executed(app, "book/index") is None
+    for folder in (chapters, computed):
+        folder.mkdir(parents=True)
+        (folder / "04_a.ipynb").touch()
+    (computed / "index.ipynb").touch()
+    assert extension.executed(app, "book/index") == computed / "index.ipynb"
+    assert extension.executed(app, "book/04_a") == chapters / "04_a.ipynb"

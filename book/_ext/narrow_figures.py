@@ -33,16 +33,23 @@ def ask(app) -> None:
 
 def offer(app, pagename, templatename, context, doctree) -> None:
     """Put the narrow files beside the wide ones, and name them in the page."""
-    executed = book.executed_folder(Path(app.srcdir)) / f"{Path(pagename).name}.ipynb"
-    if doctree is None or not executed.is_file():
+    found = executed(app, pagename)
+    if doctree is None or found is None:
         return
-    drawn, stacked = both_sizes(nbformat.read(executed, as_version=4))
+    drawn, stacked = both_sizes(nbformat.read(found, as_version=4))
     folder = Path(app.outdir) / "_images"
     folder.mkdir(exist_ok=True)
     for checksum in set(IMAGE.findall(context["body"])) & set(drawn):
         (folder / f"{checksum}-narrow.png").write_bytes(drawn[checksum])
     offered = IMAGE.sub(lambda found: picture(found, drawn), context["body"])
     context["body"] = CAPTION.sub(lambda found: caption(found, stacked), offered)
+
+
+def executed(app, pagename: str) -> Path | None:
+    """Find the executed notebook of a page: a chapter's, else that of a page which myst-nb itself has executed."""
+    chapter = book.executed_folder(Path(app.srcdir)) / f"{Path(pagename).name}.ipynb"
+    computed = Path(app.outdir).parent / "jupyter_execute" / f"{pagename}.ipynb"
+    return next((place for place in (chapter, computed) if place.is_file()), None)
 
 
 def both_sizes(notebook) -> tuple[dict[str, bytes], set[str]]:
