@@ -19,7 +19,7 @@ class PageError(RuntimeError):
 
 
 def article(path: Path) -> Tag:
-    """Read the body of a chapter's page: images inside it, links to other pages as words, no code.
+    """Read the body of a chapter's page: images inside it and wide, links to other pages as words, no code.
 
     Raises:
         PageError: not built, or without a chapter's parts.
@@ -30,7 +30,9 @@ def article(path: Path) -> Tag:
     body = soup.find("article")
     if body is None or body.h1 is None:
         raise PageError(f"{path} is no page of a chapter.")
-    for litter in body.select("a.headerlink, .cell_input, details.hide, .bn-judged, .bn-print-only"):
+    for litter in body.select(
+        "a.headerlink, .cell_input, details.hide, .bn-judged, .bn-print-only, picture > source, .bn-narrow-note"
+    ):
         litter.decompose()
     for link in body.select("a[href]"):
         if not link["href"].startswith(("http://", "https://")):

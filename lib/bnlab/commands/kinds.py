@@ -187,5 +187,5 @@ def _range(low: float | None, high: float | None, above: float | None = None) ->
 
 
 def _plain(bound: float) -> str:
-    """Write a limit as people do: 1000000, not 1000000.0."""
-    return str(int(bound)) if bound == int(bound) else str(bound)
+    """Write a limit as people do: 1000000, not 1000000.0, and 1e+50."""
+    return str(int(bound)) if bound == int(bound) and abs(bound) < 1e15 else str(bound)
