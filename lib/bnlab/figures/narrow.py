@@ -10,7 +10,7 @@ import io
 import math
 import pickle
 import re
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -41,12 +41,15 @@ def narrow(figure: Figure) -> Figure | None:
 
     Panels of one row come to stand in one column, those that share the vertical axis each with its label and numbers.
     Legends get as many columns as fit, long labels several lines; numbers below an axis that would touch are thinned
-    out, words turned. None: drawings without axes, grids and rows with a colour bar look best as they are.
+    out, words turned. None: drawings without axes, grids, rows with a colour bar, and figures whose notes would come to
+    lie on each other look best as they are.
     """
     copy = pickle.loads(pickle.dumps(figure))  # noqa: S301 (our own bytes, a moment old)
     panels = _side_by_side(copy)
     if not panels and not _one_column(copy):
         return None
+    copy.draw_without_rendering()
+    touching = _touching(copy)
     rows = len(panels) or 1
     copy.set_size_inches(WIDTH, copy.get_figheight() * (1 if rows == 1 else FLATTER * rows))
     for place, axes in zip(GridSpec(rows, 1, figure=copy), panels, strict=False):
@@ -61,7 +64,15 @@ def narrow(figure: Figure) -> Figure | None:
         for text in (axes.xaxis.label, axes.title):
             _break_lines(text, room)
         _part_labels(axes.xaxis)
-    return copy
+    copy.draw_without_rendering()
+    return copy if _touching(copy) <= touching else None
+
+
+def _touching(figure: Figure) -> int:
+    """Count the pairs of notes inside the axes that lie on each other."""
+    notes = [text for axes in figure.axes for text in axes.texts if text.get_text() and text.get_visible()]
+    boxes = [note.get_window_extent() for note in notes]
+    return sum(one.overlaps(other) for one, other in combinations(boxes, 2))
 
 
 def _one_column(figure: Figure) -> bool:
