@@ -7,7 +7,6 @@ import base64
 import hashlib
 import os
 import re
-import struct
 from pathlib import Path
 
 import nbformat
@@ -15,7 +14,6 @@ import nbformat
 from bnlab.claims import book
 from bnlab.figures import narrow
 
-STACKED = 2.2  # a narrow form is so many times taller for its width, where panels that stood side by side are stacked
 CAPTION = re.compile(
     r'(/([0-9a-f]{64})\.png"[^>]*></picture>\s*<figcaption>\s*<p>)((?:(?!</figure>).)*?)(?=<a class="headerlink")',
     re.DOTALL,
@@ -58,18 +56,11 @@ def both_sizes(notebook) -> tuple[dict[str, bytes], set[str]]:
     drawn, stacked = {}, set()
     for data, metadata in ((output.get("data", {}), output.get("metadata", {})) for output in outputs):
         if "image/png" in data and narrow.KEPT_AS in metadata:
-            wide, slim = base64.b64decode(data["image/png"]), base64.b64decode(metadata[narrow.KEPT_AS])
-            name = hashlib.sha256(wide).hexdigest()
-            drawn[name] = slim
-            if tallness(slim) > STACKED * tallness(wide):
+            name = hashlib.sha256(base64.b64decode(data["image/png"])).hexdigest()
+            drawn[name] = base64.b64decode(metadata[narrow.KEPT_AS])
+            if metadata[narrow.STACKED]:
                 stacked.add(name)
     return drawn, stacked
-
-
-def tallness(image: bytes) -> float:
-    """Divide a PNG's height by its width."""
-    width, height = struct.unpack(">II", image[16:24])
-    return height / width
 
 
 def caption(found: re.Match, stacked: set[str]) -> str:

@@ -73,9 +73,18 @@ def drawing() -> Figure:
     return figure
 
 
-@pytest.mark.parametrize(
-    "make", [row_with_a_bar, drawing, lambda: shapes.subplots(2, 2)[0]], ids=["bar", "off", "grid"]
-)
+def grid() -> Figure:
+    return shapes.subplots(2, 2)[0]
+
+
+def notes() -> Figure:
+    figure, axes = shapes.subplots()
+    for place, word in enumerate(["for it", "mixed", "against it", "open"]):
+        axes.text(place / 4, 0.5, word, transform=axes.transAxes, fontsize=20)
+    return figure
+
+
+@pytest.mark.parametrize("make", [row_with_a_bar, drawing, grid, notes])
 def test_what_looks_best_as_it_is_has_no_narrow_form(make):
     assert narrow.narrow(make()) is None
     assert narrow.beside(make()) == ({}, {})
@@ -103,6 +112,16 @@ def test_a_legend_has_as_many_columns_as_fit(below):
     assert legend.get_window_extent().width <= narrow.WIDTH * found.dpi
     short = narrow.narrow(two_panels(("a", "b")))
     assert short.legends[0]._ncols == 2
+
+
+def test_a_legend_in_fewer_columns_keeps_its_title():
+    figure, axes = shapes.subplots()
+    for n in range(4):
+        axes.plot([1, n], label=f"a name that is rather long {n}")
+    shapes.legend_below(figure, 4, title="part of the update made")
+    (legend,) = narrow.narrow(figure).legends
+    assert legend._ncols < 4
+    assert legend.get_title().get_text() == "part of the update made"
 
 
 def test_labels_that_would_touch_are_thinned_out():
@@ -160,5 +179,6 @@ def test_a_notebook_keeps_it_beside_the_image_where_it_was_asked_for(monkeypatch
     (output,) = notebook.cells[0].outputs
     assert set(output.data) == {"image/png", "text/plain"}
     assert (narrow.KEPT_AS in output.metadata) == bool(asked)
+    assert output.metadata.get(narrow.STACKED, False) == bool(asked)
     if asked:
         assert base64.b64decode(output.metadata[narrow.KEPT_AS]).startswith(b"\x89PNG")

@@ -20,20 +20,22 @@ from matplotlib.text import Text
 
 ASKED = "BNLAB_NARROW_FIGURES"  # environment variable; any value but an empty one asks
 KEPT_AS = "bnlab-narrow-png"  # key of the second form among the metadata of an output
+STACKED = "bnlab-narrow-stacked"  # key that says whether panels which stood side by side are stacked there
 WIDTH = 4.4  # inches: letters of 11 points are 12 px high on a phone
 BELOW_FIGURE = {"loc": "outside lower center"}  # where a legend below all panels stands
 BELOW_PANEL = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "borderaxespad": 4.2}  # and one below its own panel
 FLATTER = 0.85  # a panel below others is so high, relative to what it was beside them
 
 
-def beside(figure: Figure) -> tuple[dict, dict[str, str]]:
+def beside(figure: Figure) -> tuple[dict, dict[str, str | bool]]:
     """Give what a notebook keeps of a figure besides its image: the narrow form, among the output's metadata."""
     drawn = narrow(figure)
     if drawn is None:
         return {}, {}
     content = io.BytesIO()
     drawn.savefig(content, format="png", bbox_inches="tight")
-    return {}, {KEPT_AS: base64.b64encode(content.getvalue()).decode("ascii")}
+    encoded = base64.b64encode(content.getvalue()).decode("ascii")
+    return {}, {KEPT_AS: encoded, STACKED: bool(_side_by_side(figure))}
 
 
 def narrow(figure: Figure) -> Figure | None:
@@ -103,7 +105,7 @@ def _fit_legends(figure: Figure) -> None:
         for legend in list(legends):
             texts = legend.get_texts()
             look = {"handles": legend.legend_handles, "labels": [text.get_text() for text in texts]}
-            look |= {"fontsize": texts[0].get_fontsize(), **where}
+            look |= {"fontsize": texts[0].get_fontsize(), "title": legend.get_title().get_text() or None, **where}
             figure.draw_without_rendering()
             first = legend.get_window_extent().height
             for columns in range(legend._ncols - 1, 0, -1):
