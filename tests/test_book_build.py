@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-from book_files import ROOT
+from book_files import ROOT, cells, source
+
+from bnlab.claims import book
 
 pytest.importorskip("jupyter_book", reason="jupyter-book is not installed")
 
@@ -138,6 +141,18 @@ def test_build_caches_and_forgets_when_the_library_changes(folder):
     assert page_says(folder, 2)
 
 
+def test_what_belongs_to_another_chapter_does_not_make_this_one_run_again(folder):
+    write_chapter(folder, VERDICT)
+    assert build(folder).returncode == 0
+    before = stamp(folder)
+    for number, as_before in (("91", True), ("90", False)):
+        path = folder / "book" / "presets" / "paper" / f"{number}.yml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("n: 1\n")
+        assert build(folder).returncode == 0
+        assert (stamp(folder) == before) is as_before
+
+
 def test_two_builds_at_once_execute_once_and_end_in_right_pages(folder):
     write_chapter(folder, VERDICT)
     library_says(folder, 3)
@@ -184,21 +199,64 @@ def test_a_library_that_changes_while_chapters_are_executed_fails_the_build(fold
     assert page_says(folder, 7)
 
 
-def test_other_draws_change_what_pages_are_built_of(tmp_path):
-    spec = importlib.util.spec_from_file_location("bnlab_book", ROOT / "book" / "_ext" / "bnlab_book.py")
+@pytest.fixture(scope="module")
+def execution():
+    spec = importlib.util.spec_from_file_location("execution", ROOT / "book" / "_ext" / "execution.py")
     extension = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(extension)
+    return extension
+
+
+@pytest.fixture
+def sources(tmp_path):
     for name in ("lib/bnlab.py", "book/claims.yml", "requirements.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("")
-    seen = [extension.fingerprint(tmp_path)]
+        (tmp_path / name).write_text(CLAIM if name.endswith("claims.yml") else "")
+    return tmp_path
+
+
+def test_other_draws_change_what_pages_are_built_of(execution, sources):
+    seen = [execution.fingerprint(sources)]
     for name, words in (("reseed/06.json", "1"), ("reseed/06.json", "2"), (".partial/reseed-06.json", "1")):
-        path = tmp_path / "data" / "recorded" / name
+        path = sources / "data" / "recorded" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(words)
-        seen.append(extension.fingerprint(tmp_path))
+        seen.append(execution.fingerprint(sources))
     assert len(set(seen)) == 3
     assert seen[2] == seen[3]  # draws under way are on no page
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "whose"),
+    [
+        ("lib/bnlab/chapters/ch90_tiny/plots.py", "", "90"),
+        ("data/recorded/90/provenance.json", "{}", "90"),
+        ("data/recorded/reseed/90.json", "{}", "90"),
+        ("data/recorded/own/90-0123456789ab/provenance.json", "{}", "90"),
+        ("book/presets/paper/90.yml", "", "90"),
+        ("book/claims.yml", CLAIM.replace("It does", "It does indeed"), "90"),
+        ("lib/bnlab/checks.py", "", ""),
+        ("lib/bnlab/chapters/__init__.py", "", ""),
+        ("data/recorded/changes.yml", "", ""),
+        ("requirements.txt", "torch", ""),
+        ("book/claims.yml", f"# The claims.\n{CLAIM}", None),
+        ("book/explanations.yml", "", None),
+    ],
+)
+def test_a_change_is_known_to_be_one_chapters_or_everybodys(execution, sources, name, words, whose):
+    before, pages = execution.fingerprints(sources), execution.fingerprint(sources)
+    (sources / name).parent.mkdir(parents=True, exist_ok=True)
+    (sources / name).write_text(words)
+    after = execution.fingerprints(sources)
+    assert {owner for owner in after if after[owner] != before.get(owner)} == ({whose} if whose is not None else set())
+    assert execution.fingerprint(sources) != pages
+
+
+def test_no_chapter_reads_what_another_recorded():
+    for chapter in book.chapters(ROOT):
+        code = "".join(source(cell) for cell in cells(chapter.path, "code"))
+        assert set(re.findall(r"recorded\.load\([^\n]*\"(\d\d)\"\)", code)) <= {chapter.number}
+        assert set(re.findall(r"bnlab\.chapters\.ch(\d\d)_", code)) <= {chapter.number}
 
 
 def test_a_claim_without_verdict_fails_the_build(folder):

@@ -22,8 +22,17 @@ def mathematics(text: str) -> str:
     9.4 × 10<sup>5</sup>, 500 and <span class="math">\(2\times10^{-10}\)</span>
     """
     parts = re.split(r"\$([^$]+)\$", html.escape(text, quote=False))
-    told = [EXPONENT.sub(_in_formula if number % 2 else _in_prose, part) for number, part in enumerate(parts)]
+    told = [EXPONENT.sub(_in_formula, part) if number % 2 else numbers(part) for number, part in enumerate(parts)]
     return "".join(f'<span class="math">\\({part}\\)</span>' if n % 2 else part for n, part in enumerate(told))
+
+
+def numbers(text: str) -> str:
+    """Write as people do what a program wrote with an exponent; nothing is escaped.
+
+    >>> print(numbers("2e+23, -1.5e-09 and 3e+02"))
+    2 × 10<sup>23</sup>, -1.5 × 10<sup>−9</sup> and 300
+    """
+    return EXPONENT.sub(_in_prose, text)
 
 
 def _in_prose(number: re.Match) -> str:

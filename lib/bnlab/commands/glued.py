@@ -5,6 +5,8 @@ import json
 import re
 from collections.abc import Mapping
 
+from bnlab.claims.markup import numbers
+
 ROLE = re.compile(r"\{glue:text\}`(?:[^`:]*::)?([^`:]+)(?::([^`]+))?`")  # as MyST-NB reads it: page::name:format
 RECORD = "application/papermill.record/text/plain"  # of what is glued and not displayed
 NO_NUMBER = ("nan", "inf", "-inf")
@@ -53,6 +55,6 @@ def _text(role: re.Match, values: Mapping[str, object]) -> str:
     if name not in values:
         return role[0]
     try:
-        return format(values[name], form)
+        return numbers(format(values[name], form))
     except (ValueError, TypeError):  # a text where a number was meant, or what has no such format
-        return str(values[name])
+        return numbers(str(values[name]))
