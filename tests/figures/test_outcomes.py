@@ -1,7 +1,9 @@
 """The picture of explanations and tests: a mark where the table has a row, and nothing on top of another."""
 
 import pandas as pd
+import pytest
 
+from bnlab.figures import narrow
 from bnlab.figures.outcomes import LOOKS, outcomes
 
 TESTS = pd.DataFrame(
@@ -34,3 +36,20 @@ def test_columns_stand_in_order_and_only_where_needed():
     words = {text.get_text(): text.xy[0] for text in axes.texts if text.get_text() in LOOKS}
     assert list(words) == ["for it", "mixed", "against it"]
     assert words["for it"] < words["mixed"] < words["against it"]
+
+
+@pytest.mark.usefixtures("book_style")
+def test_on_a_phone_every_test_stands_below_its_explanation_and_no_name_on_another():
+    many = pd.concat([TESTS, TESTS.assign(explanation="A longer name of an explanation", claim="E-ICS-corr")] * 2)
+    figure = narrow.narrow(outcomes(many))
+    assert figure.get_figwidth() == narrow.WIDTH
+    (axes,) = figure.axes
+    figure.draw_without_rendering()
+    names = [text.get_text() for text in axes.texts]
+    assert len(axes.lines) == len(many)
+    assert sorted(name for name in names if name in set(many["claim"])) == sorted(many["claim"])
+    below = {text.get_text(): text.xy[1] for text in axes.texts}
+    assert below["A"] < below["C-1"] < below["C-3"] < below["B"] < below["C-4"]
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert not any(one.overlaps(other) for n, one in enumerate(boxes) for other in boxes[:n])
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.width + 1 for box in boxes)

@@ -10,6 +10,7 @@ import io
 import math
 import pickle
 import re
+from collections.abc import Callable
 from itertools import combinations, pairwise
 
 from matplotlib.axes import Axes
@@ -38,14 +39,24 @@ def beside(figure: Figure) -> tuple[dict, dict[str, str | bool]]:
     return {}, {KEPT_AS: encoded, STACKED: bool(_side_by_side(figure))}
 
 
+def offer(figure: Figure, draw: Callable[[], Figure]) -> Figure:
+    """Let a figure have another one as its narrow form, where drawing it again would not do; returns the figure."""
+    figure.bnlab_narrow = draw
+    return figure
+
+
 def narrow(figure: Figure) -> Figure | None:
     """Draw a figure again, `WIDTH` inches wide; the figure itself stays as it is.
+
+    A figure that was offered another form (`offer`) gets that one.
 
     Panels of one row come to stand in one column, those that share the vertical axis each with its label and numbers.
     Legends get as many columns as fit, long labels several lines; numbers below an axis that would touch are thinned
     out, words turned. None: drawings without axes, grids, rows with a colour bar, and figures whose notes would come to
     lie on each other look best as they are.
     """
+    if hasattr(figure, "bnlab_narrow"):
+        return figure.bnlab_narrow()
     copy = pickle.loads(pickle.dumps(figure))  # noqa: S301 (our own bytes, a moment old)
     panels = _side_by_side(copy)
     if not panels and not _one_column(copy):
