@@ -34,11 +34,12 @@ def test_powers_of_ten_are_raised_in_what_is_pasted_alone(extension):
 def test_pages_show_no_number_as_a_program_writes_it(pages):
     from bs4 import BeautifulSoup
 
+    # Parameters of a recording stand as they are given to the program.
     written = re.compile(r"(?<![\w.])\d+(\.\d+)?e[+-]\d+\b")
     found = {}
     for path in sorted(pages.glob("*.html")):
         body = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser").find("article")
-        for code in body.select("code, pre, script, style, svg") if body else ():
+        for code in body.select("code, pre, script, style, svg, .bn-provenance") if body else ():
             code.decompose()
         if body and (shown := sorted({match[0] for match in written.finditer(body.get_text(" "))})):
             found[path.name] = shown

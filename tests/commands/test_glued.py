@@ -5,6 +5,7 @@ import math
 import pytest
 from conftest import cell, notebook
 
+from bnlab.claims.markup import numbers
 from bnlab.commands.glued import RECORD, filled
 
 
@@ -32,8 +33,12 @@ FORMATS = ["", ":.2f", ":+.2f", ":.1e", ":,.0f", ":g", ":.2g"]
 @pytest.mark.parametrize("value", [0.12345, -3.0, 1234567.0, math.inf, 12])
 def test_formats_are_those_of_the_built_page(value, form):
     oracle = pytest.importorskip("myst_nb.core.variables")
-    expected = oracle.format_plain_text(repr(value), form.removeprefix(":"))
+    expected = numbers(oracle.format_plain_text(repr(value), form.removeprefix(":")))
     assert told(f"so {{glue:text}}`x{form}`.", glued("x", repr(value))) == f"so {expected}."
+
+
+def test_powers_of_ten_are_raised():
+    assert told("{glue:text}`x:.1e`", glued("x", "2.34e-09")) == "2.3 × 10<sup>−9</sup>"
 
 
 def test_a_text_loses_its_quotation_marks():

@@ -12,7 +12,7 @@ import pandas as pd
 
 from bnlab.claims import book
 from bnlab.claims.cards import claim_cards
-from bnlab.claims.markup import display, mathematics
+from bnlab.claims.markup import display, mathematics, numbers
 from bnlab.records import changes, recorded
 from bnlab.records.provenance import described
 
@@ -21,14 +21,16 @@ __all__ = ["claim_cards", "provenance", "table"]
 # A tidy table longer than this is cut on the page (the whole of it is in the recorded file): pages are read on phones.
 MOST_ROWS = 60
 
+CELL = re.compile(r"<td>[^<]+</td>")
+
 ORIGIN = "The full-scale run: data, parameters, machine, code"
 
 
 def table(frame: pd.DataFrame, name: str, caption: str, digits: int = 4) -> None:
     """Display a tidy table with a caption; ``name`` is its stable name, by which two runs are compared.
 
-    Numbers are shown with ``digits`` significant digits, a missing one as a dash, and a column called ``like_this`` as
-    "like this"; the metadata holds numbers whole and names as they are, and what JSON does not know (a missing or
+    Numbers are shown with ``digits`` significant digits, very large and small ones as multiples of a power of ten, a
+    missing one as a dash, and a column called ``like_this`` as "like this"; the metadata holds numbers whole and names as they are, and what JSON does not know (a missing or
     infinite number) as None or as a word.
     """
     shown = frame.head(MOST_ROWS)
@@ -37,6 +39,7 @@ def table(frame: pd.DataFrame, name: str, caption: str, digits: int = 4) -> None
         index=False, border=0, classes="bn-table", float_format=rule, escape=True, na_rep="–"
     )
     body = body.replace("<th></th>", "<td></td>")  # a header without words heads nothing
+    body = CELL.sub(lambda cell: numbers(cell[0]), body)
     rest = f" (first {MOST_ROWS} of {len(frame)} rows)" if len(frame) > MOST_ROWS else ""
     # tabindex: a region that scrolls must be reachable by keyboard (WCAG 2.1.1).
     display(
