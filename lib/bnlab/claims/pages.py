@@ -30,8 +30,8 @@ def table(frame: pd.DataFrame, name: str, caption: str, digits: int = 4) -> None
     """Display a tidy table with a caption; ``name`` is its stable name, by which two runs are compared.
 
     Numbers are shown with ``digits`` significant digits, very large and small ones as multiples of a power of ten, a
-    missing one as a dash, and a column called ``like_this`` as "like this"; the metadata holds numbers whole and names as they are, and what JSON does not know (a missing or
-    infinite number) as None or as a word.
+    missing one as a dash, and a column called ``like_this`` as "like this". The metadata holds numbers whole and names
+    as they are, and what JSON does not know (a missing or infinite number) as None or as a word.
     """
     shown = frame.head(MOST_ROWS)
     rule = f"{{:.{digits}g}}".format
