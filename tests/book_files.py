@@ -1,5 +1,6 @@
 """What the tests of the book share: its notebooks, its built pages, a browser to open them."""
 
+import importlib.util
 import json
 import os
 import re
@@ -27,6 +28,19 @@ def source(cell: dict) -> str:
 def tags(cell: dict) -> set[str]:
     """Collect the tags of a cell."""
     return set(cell["metadata"].get("tags", []))
+
+
+def module(path: Path):
+    """Load a module that lies in no package: one of ``book/_ext`` or ``tools``."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def extension(name: str):
+    """Load one of the book's Sphinx extensions."""
+    return module(ROOT / "book" / "_ext" / f"{name}.py")
 
 
 def chromium() -> str | None:

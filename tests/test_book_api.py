@@ -1,10 +1,9 @@
 """The API reference: a page a floor, and docstrings shown as they are meant."""
 
-import importlib.util
 from pathlib import Path
 
 import pytest
-from book_files import ROOT
+from book_files import ROOT, extension
 
 import bnlab
 
@@ -14,10 +13,7 @@ LIBRARY = Path(bnlab.__file__).parent
 
 @pytest.fixture(scope="module")
 def api():
-    spec = importlib.util.spec_from_file_location("bnlab_api", ROOT / "book" / "_ext" / "bnlab_api.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return extension("bnlab_api")
 
 
 def test_every_floor_has_its_page():

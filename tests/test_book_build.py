@@ -1,6 +1,5 @@
 """The build of the book, on a book of one chapter: what must fail it fails it, what must re-execute re-executes."""
 
-import importlib.util
 import json
 import re
 import shutil
@@ -10,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from book_files import ROOT, cells, source
+from book_files import ROOT, cells, extension, source
 
 from bnlab.claims import book
 
@@ -201,10 +200,7 @@ def test_a_library_that_changes_while_chapters_are_executed_fails_the_build(fold
 
 @pytest.fixture(scope="module")
 def execution():
-    spec = importlib.util.spec_from_file_location("execution", ROOT / "book" / "_ext" / "execution.py")
-    extension = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(extension)
-    return extension
+    return extension("execution")
 
 
 @pytest.fixture

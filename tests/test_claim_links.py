@@ -1,12 +1,11 @@
 """Ledger, card, experiment and erratum lead to each other: in the sources, in the extension, in the built book."""
 
-import importlib.util
 import re
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import pytest
-from book_files import CHAPTERS, HTML, ROOT, cells, source
+from book_files import CHAPTERS, HTML, ROOT, cells, module, source
 from docutils import nodes
 
 from bnlab.claims import ledger
@@ -17,10 +16,7 @@ ADDRESSES = {"C-Eq1": "#claim-C-Eq1", "C-Eq11": "05_x.html#claim-C-Eq11", "C-2.1
 
 @pytest.fixture(scope="module")
 def extension():
-    spec = importlib.util.spec_from_file_location("claim_links", FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module(FILE)
 
 
 def links(tree) -> list[tuple[str, str]]:

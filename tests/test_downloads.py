@@ -1,24 +1,16 @@
 """What a reader takes along: a zip that installs and runs, the same bytes twice, and an archive of the pages."""
 
-import importlib.util
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from book_files import ROOT
-
-
-def load(path: Path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from book_files import ROOT, extension, module
 
 
 @pytest.fixture(scope="module")
 def downloads():
-    return load(ROOT / "book" / "_ext" / "downloads.py")
+    return extension("downloads")
 
 
 @pytest.fixture
@@ -65,7 +57,7 @@ def test_a_chapter_offers_the_zip_with_its_size(downloads, project, page, offere
 
 
 def test_an_archive_of_the_pages(tmp_path, capsys):
-    archive = load(ROOT / "tools" / "archive.py")
+    archive = module(ROOT / "tools" / "archive.py")
     assert archive.main(tmp_path) == 2
     assert "run make book" in capsys.readouterr().err
     (tmp_path / "_build" / "html" / "book").mkdir(parents=True)

@@ -1,15 +1,12 @@
 """Exercises of the built book are numbered chapter by chapter."""
 
-import importlib.util
 from types import SimpleNamespace
 
-from book_files import ROOT
+from book_files import extension
 
 
 def test_numbers_lead_with_the_chapter_and_other_pages_keep_theirs():
-    spec = importlib.util.spec_from_file_location("exercise_numbers", ROOT / "book" / "_ext" / "exercise_numbers.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = extension("exercise_numbers")
     numbers = {
         "book/08_shift": {"exercise": {"a": (31,), "b": (32,)}, "figure": {"f": (7,)}},
         "book/12_law": {"figure": {"g": (8,)}},

@@ -1,10 +1,9 @@
 """No page shows a number as a program writes it: powers of ten are raised where text is pasted, and nowhere else."""
 
-import importlib.util
 import re
 
+import book_files
 import pytest
-from book_files import ROOT
 
 pytest.importorskip("sphinx", reason="Sphinx is not installed")
 
@@ -14,10 +13,7 @@ from docutils.utils import new_document
 
 @pytest.fixture
 def extension():
-    spec = importlib.util.spec_from_file_location("glued_numbers", ROOT / "book" / "_ext" / "glued_numbers.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return book_files.extension("glued_numbers")
 
 
 def test_powers_of_ten_are_raised_in_what_is_pasted_alone(extension):

@@ -2,13 +2,12 @@
 
 import base64
 import hashlib
-import importlib.util
 import re
 from types import SimpleNamespace
 
+import book_files
 import nbformat
 import pytest
-from book_files import ROOT
 
 from bnlab.figures import narrow
 
@@ -29,10 +28,7 @@ def name(content: bytes) -> str:
 
 @pytest.fixture
 def extension():
-    spec = importlib.util.spec_from_file_location("narrow_figures", ROOT / "book" / "_ext" / "narrow_figures.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return book_files.extension("narrow_figures")
 
 
 @pytest.fixture

@@ -1,20 +1,17 @@
-import importlib.util
 import json
 from pathlib import Path
 
 import nbformat
 import pytest
+from book_files import ROOT, module
 from conftest import cell, notebook, tiny_chapter, write_json
 
 
 @pytest.fixture
 def tool(mini, monkeypatch):
-    path = Path(__file__).resolve().parents[1] / "tools" / "refresh_outputs.py"
-    spec = importlib.util.spec_from_file_location("refresh_outputs", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "BOOK", mini / "book")
-    return module
+    refresh = module(ROOT / "tools" / "refresh_outputs.py")
+    monkeypatch.setattr(refresh, "BOOK", mini / "book")
+    return refresh
 
 
 def read(path: Path) -> dict:
