@@ -34,7 +34,7 @@ def largest_octaves(found: Mapping[str, pd.DataFrame]):
                 rows = table[(table["swept"] == place) & (table["norm"] == norm)]
                 if len(rows):
                     _seeds(axes, rows, height + shift, SHAPES[number], GREY if number else LOOKS[norm]["color"])
-        axes.set(title=PLACES[place], xlabel="largest rate, power of two")
+        axes.set(title=PLACES[place], xlabel="rate, power of two")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     left = panels[0][0]
     for number, name in enumerate(found):
