@@ -22,7 +22,7 @@ def test_powers_of_ten_are_raised_in_what_is_pasted_alone(extension):
         document += nodes.inline(text, text, classes=classes)
     extension.GluedNumbers(document).run()
     first, second, other = document.children
-    assert first.astext() == "2 × 1023 or -1.5 × 10−9"
+    assert first.astext() == "2\u00a0×\u00a01023 or -1.5\u00a0×\u00a010−9"
     assert [raised.astext() for raised in first.findall(nodes.superscript)] == ["23", "−9"]
     assert (second.astext(), other.astext()) == ("0.05", "2e+23")
 

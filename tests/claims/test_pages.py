@@ -38,7 +38,7 @@ def test_table_shows_rounded_numbers_and_keeps_whole_ones(shown):
     pages.table(frame, "losses", 'Losses of $a < b$ "quoted"', digits=3)
     ((markup, plain, metadata),) = shown
     assert "0.123</td>" in markup
-    assert "2 × 10<sup>−7</sup></td>" in markup
+    assert "2\u00a0×\u00a010<sup>−7</sup></td>" in markup
     assert "&lt;b&gt;" in markup
     assert 'aria-label="Losses of a &lt; b &quot;quoted&quot;"' in markup
     assert r'Losses of <span class="math">\(a &lt; b\)</span>' in markup

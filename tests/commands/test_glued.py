@@ -38,7 +38,7 @@ def test_formats_are_those_of_the_built_page(value, form):
 
 
 def test_powers_of_ten_are_raised():
-    assert told("{glue:text}`x:.1e`", glued("x", "2.34e-09")) == "2.3 × 10<sup>−9</sup>"
+    assert told("{glue:text}`x:.1e`", glued("x", "2.34e-09")) == "2.3\u00a0×\u00a010<sup>−9</sup>"
 
 
 def test_a_text_loses_its_quotation_marks():

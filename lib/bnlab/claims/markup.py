@@ -19,7 +19,7 @@ def mathematics(text: str) -> str:
     >>> print(mathematics("$a < b$ & c"))
     <span class="math">\(a &lt; b\)</span> &amp; c
     >>> print(mathematics("9.4e+05, 5e+02 and $2e-10$"))
-    9.4 × 10<sup>5</sup>, 500 and <span class="math">\(2\times10^{-10}\)</span>
+    9.4...×...10<sup>5</sup>, 500 and <span class="math">\(2\times10^{-10}\)</span>
     """
     parts = re.split(r"\$([^$]+)\$", html.escape(text, quote=False))
     told = [EXPONENT.sub(_in_formula, part) if number % 2 else numbers(part) for number, part in enumerate(parts)]
@@ -30,13 +30,14 @@ def numbers(text: str) -> str:
     """Write as people do what a program wrote with an exponent; nothing is escaped.
 
     >>> print(numbers("2e+23, -1.5e-09 and 3e+02"))
-    2 × 10<sup>23</sup>, -1.5 × 10<sup>−9</sup> and 300
+    2...×...10<sup>23</sup>, -1.5...×...10<sup>−9</sup> and 300
     """
     return EXPONENT.sub(_in_prose, text)
 
 
 def _in_prose(number: re.Match) -> str:
-    return _written_out(number) or f"{number[1]} × 10<sup>{int(number[2])}</sup>".replace("-", "−")
+    # No-break spaces: a number stays on its line, in a narrow cell of a table too.
+    return _written_out(number) or f"{number[1]}\u00a0×\u00a010<sup>{int(number[2])}</sup>".replace("-", "−")
 
 
 def _in_formula(number: re.Match) -> str:
