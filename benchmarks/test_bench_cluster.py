@@ -55,12 +55,14 @@ def test_dask_workers(benchmark, setting, workers):
 def test_a_dask_worker_lost_halfway(benchmark, setting):
     """One of `usable_cores`, and a spare one, so that something is left; the numbers are those of an unharmed sweep."""
     with local(usable_cores() + 1) as ours, clusters.cluster(ours.scheduler_address) as executor:
+        made(setting, executor)  # workers are warm from here on
         began = time.perf_counter()
         unharmed = made(setting, executor)
-        unharmed = made(setting, executor)
-        half = (time.perf_counter() - began) / 4
+        half = (time.perf_counter() - began) / 2
         with distributed.Client(ours.scheduler_address, set_as_default=False) as client:
             victim = next(iter(client.run(os.getpid).values()))
-        threading.Timer(half, os.kill, (victim, signal.SIGKILL)).start()
+        killer = threading.Timer(half, os.kill, (victim, signal.SIGKILL))
+        killer.start()
         found = benchmark.pedantic(lambda: made(setting, executor), rounds=1)
+        assert not killer.is_alive(), "the sweep was over before the worker was lost"
     assert found.equals(unharmed)

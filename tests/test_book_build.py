@@ -152,6 +152,20 @@ def test_what_belongs_to_another_chapter_does_not_make_this_one_run_again(folder
         assert (stamp(folder) == before) is as_before
 
 
+def test_cells_that_come_back_are_not_those_executed_with_an_earlier_preset(folder):
+    write_chapter(folder, VERDICT)
+    assert build(folder).returncode == 0
+    before = stamp(folder)
+    path = folder / "book" / "presets" / "paper" / "90.yml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("n: 2\n")
+    write_chapter(folder, VERDICT, "another_cell = 1")
+    assert build(folder).returncode == 0
+    write_chapter(folder, VERDICT)
+    assert build(folder).returncode == 0
+    assert stamp(folder) != before
+
+
 def test_two_builds_at_once_execute_once_and_end_in_right_pages(folder):
     write_chapter(folder, VERDICT)
     library_says(folder, 3)

@@ -17,7 +17,6 @@ import re
 import shutil
 import time
 from collections import defaultdict
-from contextlib import suppress
 from pathlib import Path
 
 import nbformat
@@ -118,10 +117,10 @@ def drop_stale(root: Path, cache_path: Path, stamp: Path) -> None:
         shutil.rmtree(cache_path, ignore_errors=True)
         cache_path.parent.mkdir(parents=True, exist_ok=True)
     cache = get_cache(str(cache_path))
-    for chapter in book.chapters(root):
-        if before.get(chapter.number) != now.get(chapter.number):
-            with suppress(KeyError):
-                cache.remove_cache(cache.match_cache_file(str(chapter.path)).pk)
+    stale = {str(c.path) for c in book.chapters(root) if before.get(c.number) != now.get(c.number)}
+    for record in cache.list_cache_records():
+        if record.uri in stale:  # of earlier cells too, to which an author may return
+            cache.remove_cache(record.pk)
     stamp.write_text(json.dumps(now))
 
 
