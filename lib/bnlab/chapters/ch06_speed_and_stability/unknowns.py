@@ -78,7 +78,7 @@ def unknowns(
 ) -> pd.DataFrame:
     """Spectra, powers and errors of the four networks under every one of `settings`: one row a run and recorded step.
 
-    Of rates below the largest only what verdicts read is kept: initialisation, the fifth step and the last.
+    At rates below the largest only initialisation, the fifth step and the last are looked at.
     """
     asked = settings(combinations, seed=0)
     found = []
@@ -115,12 +115,12 @@ def run_point(point: Mapping[str, object], setting: Setting) -> pd.DataFrame:
 
 
 def run_batched(points: Sequence[Mapping[str, object]], setting: Setting) -> list[pd.DataFrame]:
-    """Train the networks of many points, those of one length and mini-batch together; their tables in order."""
-    kinds = {(_steps(point), int(point["batch_size"])) for point in points}
+    """Train the networks of many points, those read at the same steps and of one mini-batch together; in order."""
+    kinds = [(read_at(point), int(point["batch_size"])) for point in points]
     tables: dict[int, pd.DataFrame] = {}
-    for steps, size in sorted(kinds):
-        chosen = [n for n, point in enumerate(points) if (_steps(point), point["batch_size"]) == (steps, size)]
-        own = replace(setting, steps=steps, record_at=tuple(step for step in setting.record_at if step <= steps))
+    for steps, size in sorted(set(kinds)):
+        chosen = [n for n, kind in enumerate(kinds) if kind == (steps, size)]
+        own = replace(setting, steps=steps[-1], record_at=steps)
         jobs = [prepared(points[n], own) for n in chosen]
         tables |= dict(zip(chosen, run_jobs(jobs, own, size), strict=True))
     return [tables[n] for n in range(len(points))]
@@ -145,23 +145,29 @@ def _draw_again(model: LeNet, point: Mapping[str, object]) -> None:
         layer.weight.mul_(point["gain"])
 
 
-def _steps(point: Mapping[str, object]) -> int:
-    return FIFTH if point["learning_rate"] == FIRST_ONLY else STEPS
+def read_at(point: Mapping[str, object]) -> tuple[int, ...]:
+    """Steps after which a run is looked at, no more than verdicts read: a look costs as much as a hundred steps.
+
+    >>> read_at({"learning_rate": 0.1})
+    (0, 5, 300)
+    """
+    if point["learning_rate"] == FIRST_ONLY:
+        return (0, FIFTH)
+    first = range(FIFTH + 1) if point["learning_rate"] == RATES[-1] else (0, FIFTH)
+    return (*first, STEPS)
 
 
 def _setting(dataset: Dataset) -> Setting:
     few = dataset.subset(test=min(TEST_IMAGES, len(dataset.test_labels)))
     watched = {"probe": LeNetProbe(probe_images(dataset)), "test": SplitError(few)}
-    return Setting(dataset, STEPS, (*range(FIFTH + 1), STEPS), watched)
+    return Setting(dataset, STEPS, (STEPS,), watched)
 
 
 def _finished(table: pd.DataFrame) -> pd.DataFrame:
-    """Keep what verdicts read, in few digits; units of every column."""
+    """Keep the columns that verdicts read, in few digits; units of every column."""
     powers = [name for name in table if name.startswith("power") and name != "power"]
     read = ["loss", "lambda_min", "lambda_max", "test_error", *powers]
-    wanted = table["step"].isin((0, FIFTH, STEPS)) | (table["learning_rate"] == RATES[-1]) | table["diverged"]
-    table = table.loc[wanted, [*UNKNOWNS, "norm", "learning_rate", "seed", "step", *read, "diverged"]]
-    table = table.reset_index(drop=True)
+    table = table[[*UNKNOWNS, "norm", "learning_rate", "seed", "step", *read, "diverged"]]
     # Only the plain network's powers are judged.
     table[powers] = table[powers].where(table["norm"] == "none")
     table = table.assign(**{name: table[name].map(lambda value: float(f"{value:.{DIGITS}g}")) for name in read})
