@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from bnlab import datasets
-from bnlab.chapters.ch06_speed_and_stability import unknown_plots, unknown_verdicts, unknowns
+from bnlab.chapters.ch06_speed_and_stability import unknown_verdicts, unknowns
 from bnlab.chapters.ch06_speed_and_stability.unknowns import UNKNOWNS
-from bnlab.claims.ledger import LedgerError, Verdict
+from bnlab.claims.ledger import LedgerError
 from bnlab.layers.threshold_norm import ThresholdNorm
 from bnlab.sweeps.points import Setting
 
@@ -18,24 +18,6 @@ BOOK = {name: values[0] for name, values in UNKNOWNS.items()}
 @pytest.fixture(scope="module")
 def digits():
     return datasets.load("digits").subset(train=300, test=100)
-
-
-def test_settings_differ_in_one_thing_and_then_in_many_without_repetition():
-    found = unknowns.settings(48, seed=0)
-    assert found[0] == BOOK
-    assert found == unknowns.settings(48, seed=0) != unknowns.settings(48, seed=1)
-    differences = [sum(setting[name] != BOOK[name] for name in BOOK) for setting in found]
-    assert differences[1:13] == [1] * 12
-    assert len(found) == 61
-    assert min(differences[13:]) >= 2
-    assert len({tuple(setting.items()) for setting in found}) == 61
-    assert all(setting[name] in UNKNOWNS[name] for setting in found for name in BOOK)
-
-
-@pytest.mark.parametrize("wrong", [-1, 2.5, 2000])
-def test_a_number_of_combinations_that_cannot_be_is_refused(wrong):
-    with pytest.raises(ValueError, match="combinations"):
-        unknowns.settings(wrong, seed=0)
 
 
 def test_a_network_is_built_as_its_setting_says(digits):
@@ -53,17 +35,6 @@ def test_a_network_is_built_as_its_setting_says(digits):
     assert deviation == pytest.approx(3 * (2 / (6 * 25)) ** 0.5, rel=0.1)  # Kaiming's, three times
     assert not torch.equal(job.model.conv1.weight, plain.model.conv1.weight)
     assert job.model.fc.bias.abs().max() == 0
-
-
-def test_images_without_their_margin_fill_their_size(digits):
-    padded = digits.subset(train=4, test=2)
-    padded.train_images[:, :, :2], padded.train_images[:, :, -2:] = 0, 0
-    padded.train_images[:, :, 2:-2, 2:-2] = 200
-    found = unknowns.enlarged(padded)
-    assert found.train_images.shape == padded.train_images.shape
-    assert (found.train_images == 200).all()
-    assert found.train_images.dtype == torch.uint8
-    assert found.checksum != padded.checksum
 
 
 def test_runs_of_different_lengths_and_mini_batches_come_back_in_order(digits, monkeypatch):
@@ -96,42 +67,6 @@ def test_a_table_of_real_runs_keeps_what_verdicts_read_with_units(digits, monkey
     judged = unknown_verdicts.by_setting(table).set_index("claim")["verdict"]
     assert judged["C-Fig5"] in ("reproduced", "partly", "not reproduced")
     assert judged["C-Fig6"] in ("reproduced", "partly", "not reproduced")
-
-
-def reach(**verdicts: str) -> pd.DataFrame:
-    """Three settings: the book's own, one with another gain, one with many changes; a claim each keyword."""
-    rows = []
-    for changed, place in (("nothing", 0), ("gain 3.0", 1), ("many", 2)):
-        for claim, words in verdicts.items():
-            rows.append((changed, claim.replace("_", "-"), words.split("/")[place]))
-    return pd.DataFrame(rows, columns=["changed", "claim", "verdict"])
-
-
-def test_counts_are_of_the_other_settings_and_a_setting_that_cannot_decide_is_one_that_does_not_agree():
-    found = unknown_verdicts.counts(reach(C_Fig6="reproduced/reproduced/partly", C_Fig7="partly/not judged/partly"))
-    assert found[["claim", "verdict", "agree", "settings"]].to_numpy().tolist() == [
-        ["C-Fig6", "reproduced", 1, 2],
-        ["C-Fig7", "partly", 1, 2],
-    ]
-
-
-def test_a_verdict_says_how_far_it_reaches_and_the_others_stay():
-    judged = [Verdict("C-Fig6", "reproduced", "a factor", scale="full"), Verdict("C-Sup", "partly", "x", scale="full")]
-    assert unknown_verdicts.with_reach(judged, None) == judged
-    told, same = unknown_verdicts.with_reach(judged, reach(C_Fig6="partly/partly/reproduced"))
-    assert told.measured.endswith("partly in the book's own, and in 1 of 2 others")
-    assert told.settings == (1, 2)
-    assert told.verdict == "reproduced"
-    assert same == judged[1]
-
-
-@pytest.mark.parametrize(
-    ("changes", "word"),
-    [({}, "nothing"), ({"gain": 3.0}, "gain 3.0"), ({"power": "variance"}, "power variance"),
-     ({"other_rate": 0.01}, "other rate 0.01"), ({"gain": 3.0, "decay": 0.99}, "many")],
-)  # fmt: skip
-def test_what_differs_is_named(changes, word):
-    assert unknown_verdicts.changed(BOOK | changes) == word
 
 
 def made_up(slow: float, fast: float, wild: float) -> pd.DataFrame:
@@ -171,11 +106,3 @@ def test_a_setting_with_a_run_that_is_not_there_is_not_judged_and_one_without_th
     assert unknown_verdicts.by_setting(short).set_index("claim")["verdict"]["C-Fig6"] == "not judged"
     with pytest.raises(LedgerError, match="the book's own is not among them"):
         unknown_verdicts.by_setting(runs.assign(gain=3.0))
-
-
-def test_the_figure_has_a_column_a_setting_and_a_letter_a_verdict(book_style):
-    table = reach(C_Fig6="reproduced/partly/partly", C_Fig7="not judged/partly/partly")
-    axes = unknown_plots.flips(table).axes[0]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["the book's own", "gain 3.0"]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["C-Fig6", "C-Fig7"]
-    assert [text.get_text() for text in axes.texts] == ["R", "p", "–", "p"]

@@ -20,14 +20,16 @@ from pathlib import Path
 import pandas as pd
 
 from bnlab import checks
-from bnlab.chapters.ch06_speed_and_stability import survival_arms, unknowns
+from bnlab.chapters.ch06_speed_and_stability import survival_arms
 from bnlab.chapters.ch06_speed_and_stability.survival_arms import SURVIVAL_IMAGES
+from bnlab.chapters.ch06_speed_and_stability.unknowns import unknowns
 from bnlab.datasets import Dataset
 from bnlab.measures.probes import LeNetProbe, SplitError, probe_images
 from bnlab.sweeps.limits import enough_images, rates_of_a_sweep
 from bnlab.sweeps.points import DEFAULTS, Setting, epochs_to_steps, run_points
 from bnlab.sweeps.settings import taking
 from bnlab.sweeps.sweep import grid, seeds_from
+from bnlab.sweeps.unknowns import settings as left_open
 
 NETWORKS = ("none", "batch", "amplify", "suppress")  # the four networks of the document
 FIRST_STEPS = (0, 1, 2, 3, 4, 5, 10, 20)
@@ -147,10 +149,8 @@ def parts(dataset: Dataset, settings: Settings, folder: Path | None = None) -> d
                    settings.warm_up_octaves, settings.warm_up_lengths, settings.warm_up_seeds)  # fmt: skip
     made |= survival_arms.parts(dataset, settings.seed, settings.stability_steps, *of_survival)
     if settings.unknown_seeds:
-        unknowns.settings(settings.unknown_combinations, settings.seed)  # refuses too many, before anything runs
-        made["unknowns"] = partial(
-            unknowns.unknowns, dataset, settings.unknown_combinations, some(settings.unknown_seeds)
-        )
+        left_open(settings.unknown_combinations, settings.seed)  # refuses too many, before anything runs
+        made["unknowns"] = partial(unknowns, dataset, settings.unknown_combinations, some(settings.unknown_seeds))
     return {name: partial(make, folder=folder) for name, make in made.items()}
 
 

@@ -1,70 +1,31 @@
-"""What Chai et al. 2020 leave open: the four networks again under other settings, to see which verdicts hang on them.
+"""The four networks again in settings that Chai et al. 2020 leave open, to see which verdicts hang on them.
 
-One thing at a time is changed from the book's own choice, and a seeded sample changes many at once. A point of the
-sweep says a setting (one of each of `UNKNOWNS`) besides norm, learning rate and seed; all of one seed are paired.
+A point of the sweep says a setting (one of each of `UNKNOWNS`) besides norm, learning rate and seed; all of one seed
+are paired.
 """
 
 from __future__ import annotations
 
-import itertools
-import random
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-import torch
-from torch.nn import functional
 
-from bnlab import checks
 from bnlab.datasets import Dataset
-from bnlab.layers.threshold_norm import ThresholdNorm
 from bnlab.measures.probes import LeNetProbe, SplitError, probe_images
-from bnlab.models.fan_scaling import draw_normal_
-from bnlab.models.lenet import LeNet
-from bnlab.randomness import generator
 from bnlab.sweeps import sweep as sweeps
 from bnlab.sweeps.failures import refuse_failures
 from bnlab.sweeps.points import Setting, complete, prepare, run_jobs, sweep_on
+from bnlab.sweeps.unknowns import UNKNOWNS, enlarged, in_setting, settings
 from bnlab.training.train import Job
 
-# The first of each is the book's choice.
-UNKNOWNS: dict[str, tuple] = {
-    "batch_size": (64, 16, 256),
-    "initialisation": ("default", "xavier", "kaiming"),
-    "gain": (1.0, 0.3, 3.0),  # on the initial convolution weights
-    "threshold": (1.0, 0.25, 4.0),  # of BN_Amplify and BN_Suppress
-    "power": ("mean_square", "variance"),  # that is compared with it
-    "decay": (0.9, 0.99),  # of its moving average
-    "other_rate": (0.1, 0.01),  # of norms, biases and fc
-    "images": ("padded", "enlarged"),  # to 32 x 32: with a margin, or without
-}
 NETWORKS = ("none", "batch", "amplify", "suppress")
 FIRST_ONLY, RATES = 1e-4, (1e-3, 1e-2, 0.1, 3.0)  # the first is watched for five steps
 FIFTH, STEPS = 5, 300  # after which eigenvalues and errors are read
 TEST_IMAGES = 1000  # on which errors are taken
-MARGIN = 2  # pixels of padding on each side
 DIGITS = 4  # more than is known of an eigenvalue, and the table has to stay small
-
-
-def settings(combinations: int, seed: int) -> list[dict[str, object]]:
-    """The book's setting, those that differ from it in one thing, and so many others drawn without repetition.
-
-    >>> len(settings(0, seed=0))
-    13
-
-    Raises:
-        ValueError: a number of combinations that there are not.
-    """
-    book = {name: values[0] for name, values in UNKNOWNS.items()}
-    listed = [book] + [{**book, name: value} for name, values in UNKNOWNS.items() for value in values[1:]]
-    every = [dict(zip(UNKNOWNS, values, strict=True)) for values in itertools.product(*UNKNOWNS.values())]
-    others = [setting for setting in every if setting not in listed]
-    checks.whole("combinations", combinations, least=0)
-    if combinations > len(others):
-        raise ValueError(f"combinations = {combinations} is more than the {len(others)} that there are")
-    return listed + random.Random(seed).sample(others, combinations)  # noqa: S311  (a sample, no secret)
 
 
 def unknowns(
@@ -94,21 +55,6 @@ def unknowns(
     return _finished(pd.concat(found, ignore_index=True))
 
 
-def enlarged(dataset: Dataset) -> Dataset:
-    """The images without their margin of two pixels, enlarged to their old size (bilinear)."""
-    size = dataset.train_images.shape[2:]
-    inner = slice(MARGIN, -MARGIN)
-
-    def enlarge(images: torch.Tensor) -> torch.Tensor:
-        parts = [functional.interpolate(part[..., inner, inner].float(), size=size, mode="bilinear")
-                 for part in images.split(1000)]  # fmt: skip
-        return torch.cat([part.round().clamp(0, 255).to(torch.uint8) for part in parts])
-
-    title = f"{dataset.title}, without margins"
-    return replace(dataset, train_images=enlarge(dataset.train_images), test_images=enlarge(dataset.test_images),
-                   title=title)  # fmt: skip
-
-
 def run_point(point: Mapping[str, object], setting: Setting) -> pd.DataFrame:
     """Train the network of a point; the columns of `points.run_jobs`."""
     return run_batched([point], setting)[0]
@@ -129,20 +75,7 @@ def run_batched(points: Sequence[Mapping[str, object]], setting: Setting) -> lis
 def prepared(point: Mapping[str, object], setting: Setting) -> Job:
     """Build the network of a point: weights, thresholds and rates as its setting says."""
     named = {name: point[name] for name in ("norm", "learning_rate", "seed", "batch_size", "gain")}
-    job = prepare(complete(named), setting)
-    if point["initialisation"] != "default":
-        _draw_again(job.model, point)
-    for layer in job.model.modules():
-        if isinstance(layer, ThresholdNorm):
-            layer.threshold, layer.power, layer.decay = point["threshold"], point["power"], point["decay"]
-    return replace(job, other_learning_rate=point["other_rate"])
-
-
-@torch.no_grad()
-def _draw_again(model: LeNet, point: Mapping[str, object]) -> None:
-    draw_normal_(model, generator(int(point["seed"]), "initialisation"), point["initialisation"])
-    for layer in (model.conv1, model.conv2):
-        layer.weight.mul_(point["gain"])
+    return in_setting(prepare(complete(named), setting), point, int(point["seed"]))
 
 
 def read_at(point: Mapping[str, object]) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Which settings that the document leaves open flip a verdict of chapter 06: a cell a setting and claim."""
+"""Which settings that a document leaves open flip a verdict: a cell a setting and claim."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def flips(reach: pd.DataFrame):
     """Plot the verdict under every setting that differs in one thing from the book's own, which is the first column.
 
     Args:
-        reach: what `unknown_verdicts.by_setting` gives.
+        reach: what `claims.settings_left_open.by_setting` gives.
     """
     shown = reach[reach["changed"] != "many"]
     wide = shown.pivot(index="claim", columns="changed", values="verdict")

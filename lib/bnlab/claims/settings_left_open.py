@@ -1,0 +1,110 @@
+"""In how many settings that a document leaves open does a verdict come out again, and which flip it?
+
+Every setting is judged by the very functions and criteria that judge the book's own; none is tuned. (How a verdict
+fares under other draws of the seeds is another question: `reach`.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from bnlab.claims.coverage import NotRunError
+from bnlab.claims.ledger import LedgerError, Verdict
+from bnlab.tables import table
+
+UNJUDGED = "not judged"
+BOOK, MANY = "nothing", "many"  # what is changed in the book's own setting, and where it is more than one thing
+
+Question = Callable[[pd.DataFrame], Sequence[Verdict]]
+
+
+def by_setting(
+    runs: pd.DataFrame, choices: Mapping[str, tuple], claims: Sequence[str], questions: Sequence[Question]
+) -> pd.DataFrame:
+    """The verdict on each claim under each setting.
+
+    One row a setting and claim: the setting's values, ``changed`` (what differs from the book's choice, "nothing", or
+    "many"), ``claim`` and ``verdict``; where a setting cannot decide (a run without numbers, a rate that loses nobody)
+    "not judged".
+
+    Args:
+        runs: a table with a column each name of ``choices``.
+        choices: what is left open, by name; the first of each is the book's choice.
+        claims: their ids.
+        questions: each takes the runs of one setting and gives verdicts.
+
+    Raises:
+        LedgerError: the table lacks the book's own setting.
+    """
+    names = list(choices)
+    rows = []
+    for values, own in runs.groupby(names, sort=False):
+        setting = dict(zip(names, values, strict=True))
+        found = _judged(own, questions)
+        rows += [(*values, changed(setting, choices), claim, found.get(claim, UNJUDGED)) for claim in claims]
+    made = table(rows, {**dict.fromkeys(names, "name or count"), "changed": "name", "claim": "name", "verdict": "name"})
+    if BOOK not in set(made["changed"]):
+        raise LedgerError("settings left open: the book's own is not among them.")
+    return made
+
+
+def changed(setting: Mapping[str, object], choices: Mapping[str, tuple]) -> str:
+    """Name what differs from the book's choice: "nothing", one thing with its value, or "many".
+
+    >>> changed({"gain": 3.0, "other_rate": 0.1}, {"gain": (1.0, 3.0), "other_rate": (0.1, 0.01)})
+    'gain 3.0'
+    """
+    others = [name for name, values in choices.items() if setting[name] != values[0]]
+    if len(others) > 1:
+        return MANY
+    return f"{others[0]} {setting[others[0]]}".replace("_", " ") if others else BOOK
+
+
+def _judged(runs: pd.DataFrame, questions: Sequence[Question]) -> dict[str, str]:
+    found: list[Verdict] = []
+    for question in questions:
+        try:
+            found += question(runs)
+        except (NotRunError, LedgerError):  # under this setting nothing decides
+            continue
+    return {verdict.id: verdict.verdict for verdict in found}
+
+
+def counts(reach: pd.DataFrame) -> pd.DataFrame:
+    """In how many settings each claim has the verdict of the book's own: claim, verdict, agree, settings.
+
+    Args:
+        reach: what `by_setting` gives. The book's own setting is not counted; settings that cannot decide are.
+    """
+    rows = []
+    for claim, own in reach.groupby("claim", sort=False):
+        verdict = own.loc[own["changed"] == BOOK, "verdict"].iloc[0]
+        others = own[own["changed"] != BOOK]
+        rows.append((claim, verdict, int((others["verdict"] == verdict).sum()), len(others)))
+    return table(rows, {"claim": "name", "verdict": "name", "agree": "settings", "settings": "settings"})
+
+
+def with_reach(
+    verdicts: Sequence[Verdict], reach: pd.DataFrame | None, after: str = "After 300 steps"
+) -> list[Verdict]:
+    """Add to each verdict in how many other settings it comes out again; None adds nothing.
+
+    Args:
+        verdicts: those of a recording.
+        reach: what `by_setting` gives.
+        after: when the settings' runs are judged.
+    """
+    if reach is None:
+        return list(verdicts)
+    of = counts(reach).set_index("claim")
+    return [_told(verdict, of.loc[verdict.id], after) if verdict.id in of.index else verdict for verdict in verdicts]
+
+
+def _told(verdict: Verdict, row: pd.Series, after: str) -> Verdict:
+    again = f"{after}, in settings that the document leaves open: {row['verdict']} in the book's own"
+    words = f"{verdict.measured}. {again}, and in {row['agree']} of {row['settings']} others"
+    settings = verdict.settings or (int(row["agree"]), int(row["settings"]))
+    return replace(verdict, measured=words, settings=settings)

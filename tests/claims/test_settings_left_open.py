@@ -1,0 +1,46 @@
+"""Verdicts under settings that a document leaves open: counted, told, named by what differs."""
+
+import pandas as pd
+import pytest
+
+from bnlab.claims import settings_left_open
+from bnlab.claims.ledger import Verdict
+from bnlab.sweeps.unknowns import UNKNOWNS
+
+BOOK = {name: values[0] for name, values in UNKNOWNS.items()}
+
+
+def reach(**verdicts: str) -> pd.DataFrame:
+    """Three settings: the book's own, one with another gain, one with many changes; a claim each keyword."""
+    rows = []
+    for changed, place in (("nothing", 0), ("gain 3.0", 1), ("many", 2)):
+        for claim, words in verdicts.items():
+            rows.append((changed, claim.replace("_", "-"), words.split("/")[place]))
+    return pd.DataFrame(rows, columns=["changed", "claim", "verdict"])
+
+
+def test_counts_are_of_the_other_settings_and_a_setting_that_cannot_decide_is_one_that_does_not_agree():
+    found = settings_left_open.counts(reach(C_Fig6="reproduced/reproduced/partly", C_Fig7="partly/not judged/partly"))
+    assert found[["claim", "verdict", "agree", "settings"]].to_numpy().tolist() == [
+        ["C-Fig6", "reproduced", 1, 2],
+        ["C-Fig7", "partly", 1, 2],
+    ]
+
+
+def test_a_verdict_says_how_far_it_reaches_and_the_others_stay():
+    judged = [Verdict("C-Fig6", "reproduced", "a factor", scale="full"), Verdict("C-Sup", "partly", "x", scale="full")]
+    assert settings_left_open.with_reach(judged, None) == judged
+    told, same = settings_left_open.with_reach(judged, reach(C_Fig6="partly/partly/reproduced"))
+    assert told.measured.endswith("partly in the book's own, and in 1 of 2 others")
+    assert told.settings == (1, 2)
+    assert told.verdict == "reproduced"
+    assert same == judged[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [({}, "nothing"), ({"gain": 3.0}, "gain 3.0"), ({"power": "variance"}, "power variance"),
+     ({"other_rate": 0.01}, "other rate 0.01"), ({"gain": 3.0, "decay": 0.99}, "many")],
+)  # fmt: skip
+def test_what_differs_is_named(changes, word):
+    assert settings_left_open.changed({**BOOK, **changes}, UNKNOWNS) == word
