@@ -14,6 +14,7 @@ LOOKS = {
     "corrected": ("C", "#004f7a"),
     "partly": ("p", "#e0b050"),
     "not reproduced": ("N", "#c0603a"),
+    "reported": ("r", "#c9d4e4"),
     "not judged": ("–", "#dddddd"),
 }
 

@@ -7,7 +7,7 @@ EXPERIMENTS = {
     "04": "ch04_natural_modes.natural_modes",
     "05": "ch05_channel_scaling.channel_scaling",
     "06": "ch06_speed_and_stability.channel_norms",
-    "07": "ch07_minimum_disturbance.arrangements",
+    "07": "ch07_minimum_disturbance.recording",
     "08": "ch08_internal_covariate_shift.factorial",
     "09": "ch09_smoothness.smoothness",
     "10": "ch10_gradient_flow.gradient_flow",

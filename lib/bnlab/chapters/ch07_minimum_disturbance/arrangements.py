@@ -1,16 +1,15 @@
-"""Chapter 07: the arrangements of figure 9 of Chai et al. 2020 in a LeNet, from the first step on, and all its tables.
+"""The arrangements of figure 9 of Chai et al. 2020 in a LeNet, from the first step on.
 
 What enters conv2 decides how near a plain gradient step is to NLMS: the power of every patch, which NLMS divides by,
 and the angle between the gradient and the direction of NLMS for the same patches and errors. `Conv2Probe` measures both
-while networks train; `parts` adds the sensitivity to noise (`update_noise`, `noise_sensitivity`).
+while networks train.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from functools import cache, partial
 from pathlib import Path
 
 import pandas as pd
@@ -18,8 +17,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bnlab import checks
-from bnlab.chapters.ch07_minimum_disturbance import noise_sensitivity, update_noise
 from bnlab.datasets import Dataset
 from bnlab.layers.nlms import NlmsConv2d, nlms_gradient, patch_power
 from bnlab.measures.gradients import local_errors, weight_gradient_from_signals
@@ -27,9 +24,8 @@ from bnlab.measures.probes import using_batch_statistics
 from bnlab.models.lenet import LeNet
 from bnlab.randomness import generator
 from bnlab.sweeps.failures import refuse_failures
-from bnlab.sweeps.limits import distinct, enough_images, rates_of_a_sweep
 from bnlab.sweeps.points import Setting, epochs_to_steps, run_points
-from bnlab.sweeps.sweep import grid, seeds_from
+from bnlab.sweeps.sweep import grid
 from bnlab.tables import table
 
 # Figure 9, and its caption's letters; the second is the common placement, section 4.3 normalises conv2 alone.
@@ -46,97 +42,6 @@ REGULARISER = 1e-3  # of the directions that are compared, as in the layer itsel
 CHANNEL_COLUMNS = ("power", "variation", "lowest", "highest", "zero", "gamma", "beta")
 
 
-def parts(
-    dataset: Dataset,
-    probe_size: int,
-    first_epochs: int,
-    first_seeds: int,
-    ratio_batch_sizes: list[int],
-    ratio_steps: int,
-    ratio_seeds: int,
-    methods: list[str],
-    rates: list[float],
-    noises: list[float],
-    fc: list[str],
-    frontier_steps: int,
-    epochs: int,
-    seeds: int,
-    tuning_seeds: int,
-    batch_size: int,
-    seed: int,
-    folder: Path | None = None,
-) -> dict[str, Callable[[], pd.DataFrame]]:
-    """The chapter's tables by name, each with the function that makes it.
-
-    Args:
-        dataset: 32 x 32 images.
-        probe_size: training images on which conv2's input is looked at.
-        first_epochs: passes over the training images for which the arrangements are followed.
-        first_seeds: seeds of that.
-        ratio_batch_sizes: images over which an update averages, for the noise-to-signal ratio.
-        ratio_steps: steps after which that ratio is measured again.
-        ratio_seeds: seeds of that.
-        methods: of `noise_sensitivity.METHODS`, those that are trained under noise.
-        rates: of conv2, in units in which all methods agree for patches of unit power.
-        noises: noise scales besides 0, in standard deviations of the local error.
-        fc: "frozen", "trained", or both, in the short runs under noise; frozen in the long ones.
-        frontier_steps: gradient steps of the short runs under noise; 0 leaves them out.
-        epochs: passes over the training images of the long runs; 0 leaves them out.
-        seeds: seeds of the runs under noise.
-        tuning_seeds: further seeds, on which rates are chosen.
-        batch_size: images a mini-batch of the runs under noise.
-        seed: the first seed.
-        folder: keeps finished runs, so that a killed recording goes on.
-
-    Raises:
-        ValueError: a value that is unknown, impossible or there twice, or fewer images than a size; before any run.
-    """
-    _refuse_lists(rates, methods=methods, noises=noises, ratio_batch_sizes=ratio_batch_sizes, fc=fc)
-    _refuse_counts(1, first_epochs=first_epochs, ratio_steps=ratio_steps)
-    _refuse_counts(0, frontier_steps=frontier_steps, epochs=epochs)
-    largest = {"probe_size": probe_size, "ratio_batch_sizes": max(ratio_batch_sizes), "batch_size": batch_size}
-    _refuse_sizes(dataset, dataset=BATCH_SIZE, **largest)
-    first = cache(partial(follow, dataset, seeds_from(seed, first_seeds), first_epochs, probe_size, folder))
-    chosen_on, averaged = tuple(seeds_from(seed + 1000, tuning_seeds)), seeds_from(seed, ratio_seeds)
-    lists = (tuple(methods), tuple(rates), tuple(noises))
-    wanted = noise_sensitivity.Grid(*lists, tuple(seeds_from(seed, seeds)), chosen_on, batch_size)
-    return {
-        "powers": lambda: powers(first()),
-        "directions": lambda: directions(first()),
-        "noise_ratio": partial(update_noise.noise_ratio, dataset, averaged, ratio_batch_sizes, ratio_steps),
-    } | _under_noise(dataset, wanted, frontier_steps, fc, epochs, folder)
-
-
-def _under_noise(
-    dataset: Dataset, wanted: noise_sensitivity.Grid, steps: int, fc: list[str], epochs: int, folder: Path | None
-) -> dict[str, Callable[[], pd.DataFrame]]:
-    """Tables of the short and of the long runs; 0 steps or epochs leave theirs out."""
-    frontier = partial(noise_sensitivity.frontier, dataset, wanted, steps, fc, folder)
-    long_runs = partial(noise_sensitivity.long_runs, dataset, wanted, epochs, folder)
-    return ({"frontier": frontier} if steps else {}) | ({"long_runs": long_runs} if epochs else {})
-
-
-def _refuse_lists(rates: list[float], **lists: list) -> None:
-    """Refuse rates of which one is impossible, values that are there twice, and an unknown treatment of fc."""
-    rates_of_a_sweep("rates", rates)
-    for name, values in lists.items():
-        distinct(name, values)
-    for word in lists["fc"]:
-        checks.choice("fc", word, noise_sensitivity.FC)
-
-
-def _refuse_sizes(images: Dataset, /, **sizes: int) -> None:
-    """Refuse what is no whole number, or more images than there are."""
-    for name, size in sizes.items():
-        enough_images(images, checks.whole(name, size), name)
-
-
-def _refuse_counts(least: int, **counts: int) -> None:
-    """Refuse what is no whole number, or less than that."""
-    for name, value in counts.items():
-        checks.whole(name, value, least=least)
-
-
 def follow(
     dataset: Dataset,
     seeds: Sequence[int],
@@ -149,9 +54,8 @@ def follow(
     """Train every arrangement and look at conv2's input at `LOOKED_AT`, halfway and at the end."""
     last = epochs_to_steps((epochs,), dataset, BATCH_SIZE)[0]
     at = sorted({*(step for step in LOOKED_AT if step < last), last // 2, last})
-    probe = Conv2Probe(*next(iter(dataset.batches(probe_size, generator(0, "images that probe conv2")))))
     points = grid(norm=list(ARRANGEMENTS.values()), learning_rate=[RATE], seed=list(seeds), batch_size=[BATCH_SIZE])
-    setting = Setting(dataset, last, tuple(at), {"conv2": probe})
+    setting = Setting(dataset, last, tuple(at), {"conv2": probe_of(dataset, probe_size)})
     found = run_points(points, setting, folder=folder, executor=executor, progress=progress)
     refuse_failures(found)
     names = {norm: arrangement for arrangement, norm in ARRANGEMENTS.items()}
@@ -219,6 +123,11 @@ class Conv2Probe:
             row[f"cosine_{span}"] = functional.cosine_similarity(own.flatten(), nlms.flatten(), 0).item()
             row[f"length_{span}"] = (plain.norm() / (terms * nlms.norm())).item()
         return row
+
+
+def probe_of(dataset: Dataset, images: int) -> Conv2Probe:
+    """A probe that looks at so many training images, always the same."""
+    return Conv2Probe(*next(iter(dataset.batches(images, generator(0, "images that probe conv2")))))
 
 
 def _channels(patches: Tensor, channels: int, Z: int) -> dict[str, float]:

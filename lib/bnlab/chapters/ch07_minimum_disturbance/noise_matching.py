@@ -18,7 +18,7 @@ DOCUMENT = ("none", "batch", "batch_prior", "nlms_l1", "nlms_l2")  # the five ne
 
 
 def finals(runs: pd.DataFrame) -> pd.DataFrame:
-    """The last row of every run of `noise_sensitivity.frontier` or `long_runs`, a diverged one at chance."""
+    """The last row of every run of `noise_sensitivity.frontier` or `long_runs.long_runs`, a diverged one at chance."""
     keys = ["norm", "noise", "rate", "seed", "fc"]
     # Not groupby().last(), which takes each column's last number, of whatever step.
     last = runs.sort_values("step").drop_duplicates(keys, keep="last").sort_values(keys).reset_index(drop=True)
@@ -59,6 +59,16 @@ def best_rates(runs: pd.DataFrame, fc: str = "frozen") -> pd.Series:
     tuning = _tuning(runs, fc)
     median = tuning.groupby(["norm", "rate"])["test_error"].median()
     return median.groupby("norm").idxmin().map(lambda key: key[1])
+
+
+def around_best(runs: pd.DataFrame, fc: str = "frozen") -> dict[str, tuple[float, ...]]:
+    """Best rate of each method, as `best_rates`, with its neighbour on either side; by norm.
+
+    Where the best is the lowest or the highest rate of all, there is a neighbour on one side only.
+    """
+    rates = sorted(set(_tuning(runs, fc)["rate"]))
+    places = {norm: rates.index(best) for norm, best in best_rates(runs, fc).items()}
+    return {norm: tuple(rates[max(place - 1, 0) : place + 2]) for norm, place in places.items()}
 
 
 def _tuning(runs: pd.DataFrame, fc: str) -> pd.DataFrame:

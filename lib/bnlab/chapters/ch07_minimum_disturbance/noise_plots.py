@@ -4,6 +4,8 @@ Every function takes tidy tables (those of `noise_sensitivity` and `noise_matchi
 closed matplotlib Figure; the same function draws the quick and the recorded run.
 """
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -95,18 +97,25 @@ def increases(matched: pd.DataFrame):
 
 
 def long_runs(runs: pd.DataFrame, rates: dict[str, float]):
-    """Plot test errors over the epochs, without noise and with the largest, each method at its own rate.
+    """Plot test errors over the epochs, a panel a noise, each method at its own rate.
 
     Args:
         runs: table ``long_runs``: ``norm``, ``noise``, ``rate``, ``seed``, ``fc``, ``role``, ``step``, ``test_error``.
         rates: which rate to draw, by norm.
     """
-    figure, panels = subplots(1, 2, height=4.6, sharey=True)
     own = runs[(runs["role"] == "reported") & (runs["fc"] == "frozen") & (runs["rate"] == runs["norm"].map(rates))]
-    for axes, noise in zip(panels, (0.0, own["noise"].max()), strict=True):
-        rows = own[own["noise"] == noise].assign(test_error=lambda table: 100 * table["test_error"])
-        lines_with_quartiles(axes, rows, "step", "test_error", "norm", looks=LOOKS, label=NAMES.get, marker="")
-        axes.set(xlabel="gradient steps", yscale="log", title=f"noise {noise:g}")
-    panels[0].set_ylabel("test error (%)")
+    noises = groups(own["noise"])
+    rows = math.ceil(len(noises) / 2)
+    figure, panels = subplots(rows, 2, height=2.4 * rows + 1.4, sharey=True, squeeze=False)
+    for axes, noise in zip(panels.flat, noises, strict=False):
+        drawn = own[own["noise"] == noise].assign(test_error=lambda table: 100 * table["test_error"])
+        lines_with_quartiles(axes, drawn, "step", "test_error", "norm", looks=LOOKS, label=NAMES.get, marker="")
+        axes.set(yscale="log", title=f"noise {noise:g}")
+    for axes in panels.flat[len(noises) :]:
+        axes.set_visible(False)
+    for axes in panels[-1]:
+        axes.set_xlabel("gradient steps")
+    for axes in panels[:, 0]:
+        axes.set_ylabel("test error (%)")
     legend_below(figure, 2)
     return figure

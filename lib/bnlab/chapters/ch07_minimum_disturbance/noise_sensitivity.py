@@ -26,7 +26,7 @@ from bnlab.models.lenet import LeNet
 from bnlab.randomness import generator
 from bnlab.sweeps.failures import refuse_failures
 from bnlab.sweeps.first_look import build_lenet
-from bnlab.sweeps.points import OTHERS, Setting, checked, epochs_to_steps, run_jobs, sweep_on
+from bnlab.sweeps.points import OTHERS, Setting, checked, run_jobs, sweep_on
 from bnlab.sweeps.sweep import grid
 from bnlab.training.train import Job
 
@@ -85,9 +85,18 @@ class Grid:
 
     def points(self, fc: str = "frozen") -> list[dict[str, object]]:
         """List the runs, as plain points."""
-        common = {"norm": list(self.methods), "rate": list(self.rates), "fc": [fc], "batch_size": [self.batch_size]}
-        reported = grid(**common, noise=[0.0, *self.noises], seed=list(self.seeds))
-        return reported + (grid(**common, noise=[0.0], seed=list(self.tuning_seeds)) if self.tuning_seeds else [])
+        return self.reported(fc) + self.tuning(fc)
+
+    def reported(self, fc: str = "frozen") -> list[dict[str, object]]:
+        """Those of the reported seeds, without noise and with each."""
+        return grid(**self._common(fc), noise=[0.0, *self.noises], seed=list(self.seeds))
+
+    def tuning(self, fc: str = "frozen") -> list[dict[str, object]]:
+        """Those of the tuning seeds, without noise."""
+        return grid(**self._common(fc), noise=[0.0], seed=list(self.tuning_seeds)) if self.tuning_seeds else []
+
+    def _common(self, fc: str) -> dict[str, list]:
+        return {"norm": list(self.methods), "rate": list(self.rates), "fc": [fc], "batch_size": [self.batch_size]}
 
 
 def inject_noise(model: LeNet, noise: float, draws: torch.Generator | None = None) -> NlmsConv2d:
@@ -108,16 +117,20 @@ def inject_noise(model: LeNet, noise: float, draws: torch.Generator | None = Non
 
 
 def prepare(point: Mapping[str, object], setting: Setting) -> Job:
-    """Build the network of a point, and everything that training it needs."""
-    seed = int(point["seed"])
-    model = build_lenet({"norm": f"none+{point['norm']}", "seed": seed, "gain": 1.0}, setting.dataset)
+    """Build the network of a point, and everything that training it needs.
+
+    A point may name another ``gain`` of the initial convolution weights, and another ``other_rate`` of everything else.
+    """
+    seed, others = int(point["seed"]), float(point.get("other_rate", OTHERS))
+    gain = float(point.get("gain", 1.0))
+    model = build_lenet({"norm": f"none+{point['norm']}", "seed": seed, "gain": gain}, setting.dataset)
     inject_noise(model, float(point["noise"]), generator(seed, "noise in conv2's local error"))
     return Job(
         model=model,
         generator=generator(seed, "order of mini-batches"),
         learning_rate=float(point["rate"]) * METHODS[str(point["norm"])],
-        other_learning_rate=OTHERS,
-        rates={"conv1.weight": OTHERS, **({"fc": 0.0} if point["fc"] == "frozen" else {})},
+        other_learning_rate=others,
+        rates={"conv1.weight": others, **({"fc": 0.0} if point["fc"] == "frozen" else {})},
         measurements=setting.measurements,
     )
 
@@ -170,11 +183,3 @@ def frontier(
     setting = Setting(dataset, steps, (steps,), {"test": SplitError(fewer)})
     points = [point for word in fc for point in wanted.points(word)]
     return run_grid(points, setting, wanted.tuning_seeds, folder, executor, progress)
-
-
-def long_runs(dataset: Dataset, wanted: Grid, epochs: int, folder: Path | None = None) -> pd.DataFrame:
-    """Test error and loss after every second epoch, fc untrained; and of the baseline with fc trained, noiseless."""
-    at = epochs_to_steps((*range(2, epochs, 2), epochs), dataset, wanted.batch_size)
-    setting = Setting(dataset, at[-1], at, {"test": SplitError(dataset)})
-    trained = Grid(("none",), wanted.rates, (), wanted.seeds, wanted.tuning_seeds, wanted.batch_size).points("trained")
-    return run_grid(wanted.points() + trained, setting, wanted.tuning_seeds, folder)

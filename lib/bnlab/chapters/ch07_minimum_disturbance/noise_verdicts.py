@@ -99,7 +99,8 @@ def _reach(reached: pd.Series, count: int) -> str:
     short = [f"{NAMES[norm]} in {reached[norm]}" for norm in NAMES if norm in reached and reached[norm] < count]
     if not short:
         return "which all reach in every seed"
-    return f"reached by {', '.join(short)} of {count} seeds, by the others in all; who misses it is not judged"
+    told = f"reached by {', '.join(short)} of {count} seeds, by all others always"
+    return f"{told}; a method that misses it is not judged"
 
 
 def _increases(increase: pd.DataFrame) -> str:

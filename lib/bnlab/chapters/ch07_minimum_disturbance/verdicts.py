@@ -12,6 +12,7 @@ import pandas as pd
 from bnlab.chapters.ch07_minimum_disturbance import arrangement_verdicts as arrangements
 from bnlab.chapters.ch07_minimum_disturbance import formula_verdicts as formulas
 from bnlab.chapters.ch07_minimum_disturbance import noise_verdicts as noise
+from bnlab.chapters.ch07_minimum_disturbance import unknown_verdicts
 from bnlab.claims import ledger
 from bnlab.claims.coverage import judged
 from bnlab.claims.ledger import Verdict
@@ -60,7 +61,7 @@ def full(
     """Judge recorded tables; those left out of the recording are not run.
 
     Args:
-        tables: powers, directions, frontier and long_runs, as far as they were recorded.
+        tables: powers, directions, frontier, unknown_looks, unknown_noise and long_runs, as far as they were recorded.
         first_epochs: passes over the training images for which the arrangements were followed.
         frontier_steps: of the short runs under noise.
         epochs: of the long ones.
@@ -70,12 +71,13 @@ def full(
     where = {"scale": scale, "data": data}
     in_short = {"scale": scale, "data": f"{data}, {frontier_steps} steps and not {noise.DOCUMENT_EPOCHS} epochs"}
     long = tables.get("long_runs")
-    return [
+    made = [
         *_arrangements(tables, first_epochs, **where),
         *judged(["C-Fig10a"], noise.under_noise, tables.get("frontier"), **in_short),
         *judged(["C-Fig10b"], noise.settles_higher, long, epochs, **where),
         *judged(["C-99-95"], noise.accuracies, long, epochs, **where),
     ]
+    return unknown_verdicts.with_reach(made, unknown_verdicts.by_setting(tables))
 
 
 def _arrangements(tables: Mapping[str, pd.DataFrame], epochs: int, *, scale: str, data: str) -> list[Verdict]:

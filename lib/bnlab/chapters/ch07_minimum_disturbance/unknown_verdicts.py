@@ -1,0 +1,56 @@
+"""The verdicts of chapter 07 that three hundred steps can judge, in every setting of `unknowns`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from bnlab.chapters.ch07_minimum_disturbance import arrangement_verdicts as judging
+from bnlab.chapters.ch07_minimum_disturbance import arrangements, noise_verdicts
+from bnlab.chapters.ch07_minimum_disturbance.unknowns import NAMES
+from bnlab.claims import settings_left_open
+from bnlab.claims.ledger import Verdict
+from bnlab.sweeps.unknowns import UNKNOWNS
+
+AT_START = ("C-Fig9", "C-First", "A-NLMS")  # judged before the first step
+TRAINED = ("C-Drift", "C-Fig10a")  # after 300
+CHOICES = {name: UNKNOWNS[name] for name in NAMES}
+WHERE = {"scale": "full", "data": ""}
+LOOKS = (
+    lambda looks: judging.spreads(*_start(looks)[:1], **WHERE),
+    lambda looks: judging.first_step(*_start(looks), **WHERE),
+    lambda looks: judging.common_placement(*_start(looks), **WHERE),
+    lambda looks: judging.drift(*_prior(looks), 1, **WHERE),
+)
+NOISE = (lambda runs: noise_verdicts.under_noise(runs, **WHERE),)
+
+
+def by_setting(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:
+    """The verdicts under each setting of ``unknown_looks`` and ``unknown_noise``, as `settings_left_open`; or None."""
+    asked = (("unknown_looks", (*AT_START, "C-Drift"), LOOKS), ("unknown_noise", ("C-Fig10a",), NOISE))
+    found = [
+        settings_left_open.by_setting(tables[name], CHOICES, claims, questions)
+        for name, claims, questions in asked
+        if name in tables
+    ]
+    return pd.concat(found, ignore_index=True) if found else None
+
+
+def with_reach(verdicts: Sequence[Verdict], reach: pd.DataFrame | None) -> list[Verdict]:
+    """Add to each verdict in how many other settings it comes out again; None adds nothing."""
+    if reach is None:
+        return list(verdicts)
+    for claims, after in ((AT_START, "Before the first step"), (TRAINED, "After 300 steps")):
+        verdicts = settings_left_open.with_reach(verdicts, reach[reach["claim"].isin(claims)], after)
+    return list(verdicts)
+
+
+def _start(looks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    first = looks[looks["step"] == 0]
+    return arrangements.powers(first), arrangements.directions(first)
+
+
+def _prior(looks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    own = looks[looks["arrangement"] == judging.PRIOR]
+    return arrangements.powers(own), arrangements.directions(own)
