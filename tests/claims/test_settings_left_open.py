@@ -44,3 +44,12 @@ def test_a_verdict_says_how_far_it_reaches_and_the_others_stay():
 )  # fmt: skip
 def test_what_differs_is_named(changes, word):
     assert settings_left_open.changed({**BOOK, **changes}, UNKNOWNS) == word
+
+
+def test_a_sentence_names_what_turns_a_verdict_alone():
+    table = reach(C_Fig6="reproduced/partly/reproduced", C_Fig7="partly/partly/not judged")
+    assert settings_left_open.sentence(table) == (
+        "Of 2 settings that the document leaves open, the book's own verdict comes out again for C-Fig6 in 1 (not with "
+        "gain 3.0); C-Fig7 in 1."
+    )
+    assert "not recorded yet" in settings_left_open.sentence(None)

@@ -87,6 +87,19 @@ def counts(reach: pd.DataFrame) -> pd.DataFrame:
     return table(rows, {"claim": "name", "verdict": "name", "agree": "settings", "settings": "settings"})
 
 
+def sentence(reach: pd.DataFrame | None) -> str:
+    """Say in how many settings each verdict comes out again, and which single change turns it; None is not recorded."""
+    if reach is None:
+        return "Settings that the document leaves open are not recorded yet."
+    words = []
+    for row in counts(reach).itertuples():
+        own = reach[(reach["claim"] == row.claim) & ~reach["changed"].isin((BOOK, MANY))]
+        turned = own.loc[own["verdict"] != row.verdict, "changed"].tolist()
+        words.append(f"{row.claim} in {row.agree}" + (f" (not with {', '.join(turned)})" if turned else ""))
+    first = f"Of {counts(reach)['settings'].max()} settings that the document leaves open"
+    return f"{first}, the book's own verdict comes out again for {'; '.join(words)}."
+
+
 def with_reach(
     verdicts: Sequence[Verdict], reach: pd.DataFrame | None, after: str = "After 300 steps"
 ) -> list[Verdict]:
