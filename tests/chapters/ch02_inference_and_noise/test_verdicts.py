@@ -177,7 +177,7 @@ def test_noise_is_judged_near_the_mean_and_for_many_images(drawn, exact, expecte
 def test_mismatch_is_judged_at_the_end_for_the_decay_asked(after, constant, expected):
     of = tables(**mismatch(after, constant))
     assert decided("E-Inf6", of) == expected
-    chosen = {"decays": [0.9, 0.99], "target_loss": 0.05, "seed": 0}
+    chosen = {"decays": [0.9, 0.99], "target_loss": 0.05, "race_error": 0.03, "seed": 0}
     full = verdicts.full(of, chosen, "MNIST")[0]
     assert (full.id, full.verdict, full.scale, full.data) == ("E-Inf6", expected, "full", "MNIST")
     assert full.statistic == max(max(by_m.values()) for by_m in after)
@@ -206,7 +206,10 @@ def test_regularisation_is_a_paired_trend_and_untested_is_not_failed(gaps, quick
     assert found.verdict == quick
     assert ("not confirmed" in found.measured) == (quick == N)
     assert (found.statistic is None) == (found.interval is None) == (quick == "reported")
-    assert verdicts.full(of, {"decays": [0.9], "target_loss": 0.05, "seed": 0}, "MNIST")[1].verdict == full
+    assert (
+        verdicts.full(of, {"decays": [0.9], "target_loss": 0.05, "race_error": 0.03, "seed": 0}, "MNIST")[1].verdict
+        == full
+    )
 
 
 def test_the_difference_shown_is_noise_free_minus_batch_statistics():
@@ -286,7 +289,15 @@ def test_noise_that_was_not_measured_is_an_error(seen, words):
     assert words in refusal(seen=seen)
 
 
+def test_the_recorded_race_is_told_and_passes_nothing():
+    given = {"decays": [0.9], "target_loss": 0.05, "race_error": 0.03, "seed": 0}
+    race = verdicts.full(tables(), given, "MNIST")[2]
+    assert (race.id, race.verdict, race.data) == ("E-14x", "not run at full scale", "MNIST")
+    assert "times fewer steps" in race.measured
+    assert "to 97% test accuracy" in race.measured
+
+
 def test_every_word_that_is_said(as_said, uneven):
-    given = {"decays": [0.9], "target_loss": 0.05, "seed": 0}
+    given = {"decays": [0.9], "target_loss": 0.05, "race_error": 0.03, "seed": 0}
     made = uneven(tables() | {"noise": noise()})
     as_said(quick=verdicts.quick(GOOD, made["noise"], made, **ASKED), full=verdicts.full(made, given, "MNIST"))

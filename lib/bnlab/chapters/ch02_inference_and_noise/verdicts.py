@@ -60,6 +60,7 @@ def full(tables: Tables, parameters: Mapping[str, object], title: str) -> list[V
     return [
         _mismatch(tables, parameters["decays"][0], **where),
         _regularisation(tables, parameters["target_loss"], parameters["seed"], **where),
+        _race(tables, parameters["race_error"], parameters["seed"], **where),
     ]
 
 
