@@ -87,11 +87,8 @@ def parts(dataset: Dataset, settings: Settings, folder: Path | None = None) -> d
     sizes = {"probe_size": settings.probe_size, "batch_size": settings.batch_size, "dataset": arrangements.BATCH_SIZE}
     for name, size in {**sizes, "ratio_batch_sizes": max(settings.ratio_batch_sizes)}.items():
         enough_images(dataset, checks.whole(name, size), name)
-    first = cache(
-        partial(
-            arrangements.follow, dataset, some(settings.first_seeds), settings.first_epochs, settings.probe_size, folder
-        )
-    )
+    followed = some(settings.first_seeds), settings.first_epochs, settings.probe_size, folder
+    first = cache(partial(arrangements.follow, dataset, *followed))
     of_ratio = some(settings.ratio_seeds), settings.ratio_batch_sizes, settings.ratio_steps
     short, long = settings.grid(settings.frontier_seeds), settings.grid(settings.seeds)
     made = {
@@ -100,9 +97,8 @@ def parts(dataset: Dataset, settings: Settings, folder: Path | None = None) -> d
         "noise_ratio": partial(update_noise.noise_ratio, dataset, *of_ratio),
     }
     if settings.frontier_steps:
-        made["frontier"] = partial(
-            noise_sensitivity.frontier, dataset, short, settings.frontier_steps, settings.fc, folder
-        )
+        of_short = short, settings.frontier_steps, settings.fc, folder
+        made["frontier"] = partial(noise_sensitivity.frontier, dataset, *of_short)
     if settings.unknown_seeds:
         few = dataset, settings.unknown_combinations, some(settings.unknown_seeds)
         made["unknown_looks"] = partial(unknowns.looks, *few, folder)
