@@ -5,7 +5,7 @@ import pandas as pd
 from bnlab.figures import flips
 
 
-def test_the_figure_has_a_column_a_setting_and_a_letter_a_verdict(book_style):
+def test_the_figure_has_a_row_a_setting_and_a_letter_a_verdict(book_style):
     found = {
         "C-Fig6": ("reproduced", "partly", "partly"),
         "C-Fig7": ("not judged", "reported", "partly"),
@@ -17,6 +17,6 @@ def test_the_figure_has_a_column_a_setting_and_a_letter_a_verdict(book_style):
     ]
     table = pd.DataFrame(rows, columns=["changed", "claim", "verdict"])
     axes = flips.flips(table).axes[0]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["the book's own", "gain 3.0"]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["C-Fig6", "C-Fig7"]
-    assert [text.get_text() for text in axes.texts] == ["R", "p", "–", "r"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["the book's own", "gain 3.0"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["C-Fig6", "C-Fig7"]
+    assert [text.get_text() for text in axes.texts] == ["R", "–", "p", "r"]

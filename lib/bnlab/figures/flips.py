@@ -1,4 +1,4 @@
-"""Which settings that a document leaves open flip a verdict: a cell a setting and claim."""
+"""Which settings that a document leaves open flip a verdict: a row a setting, a column a claim."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ LOOKS = {
 
 
 def flips(reach: pd.DataFrame):
-    """Plot the verdict under every setting that differs in one thing from the book's own, which is the first column.
+    """Plot the verdict under every setting that differs in one thing from the book's own, which is the first row.
 
     Args:
         reach: what `claims.settings_left_open.by_setting` gives.
     """
     shown = reach[reach["changed"] != "many"]
-    wide = shown.pivot(index="claim", columns="changed", values="verdict")
-    wide = wide.loc[list(dict.fromkeys(shown["claim"])), list(dict.fromkeys(shown["changed"]))]
+    wide = shown.pivot(index="changed", columns="claim", values="verdict")
+    wide = wide.loc[list(dict.fromkeys(shown["changed"])), list(dict.fromkeys(shown["claim"]))]
     order = list(LOOKS)
     codes = wide.map(order.index).to_numpy()
-    figure, axes = subplots(height=1.9 + 0.4 * len(wide), width=8.0)
+    figure, axes = subplots(height=1.2 + 0.32 * len(wide))
     colours = ListedColormap([colour for _, colour in LOOKS.values()])
     axes.imshow(codes, cmap=colours, vmin=-0.5, vmax=len(order) - 0.5, aspect="auto")
     for (row, column), code in np.ndenumerate(codes):
         dark = order[code] in ("reproduced", "corrected", "not reproduced")
         axes.annotate(LOOKS[order[code]][0], (column, row), ha="center", va="center", color="w" if dark else "k")
-    names = ["the book's own" if name == "nothing" else name for name in wide.columns]
-    axes.set_xticks(range(len(names)), names, rotation=55, ha="right")
-    axes.set_yticks(range(len(wide)), wide.index)
+    names = ["the book's own" if name == "nothing" else name for name in wide.index]
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xticks(range(len(wide.columns)), wide.columns)
     axes.grid(visible=False)
     words = ", ".join(f"{letter} {name}" for name, (letter, _) in LOOKS.items() if (wide == name).any(axis=None))
     axes.set_title(words, loc="left", size="small")
