@@ -58,7 +58,7 @@ def test_long_parts_can_be_left_out(digits):
     assert set(short) == {"powers", "directions", "noise_ratio"}
     with pytest.raises(ValueError, match="methods: 'nlms' is not one of none, batch"):
         recording.parts(digits, frontier_steps=0, epochs=0, **(arguments | {"methods": ["nlms"]}))
-    with pytest.raises(ValueError, match="seeds = 0 must be at least 1"):
+    with pytest.raises(ValueError, match="seeds: 0 is not a whole number of at least 1"):
         recording.parts(digits, frontier_steps=0, epochs=0, **(arguments | {"seeds": 0}))
 
 
@@ -81,7 +81,9 @@ GIVEN = dict(probe_size=12, first_epochs=1, first_seeds=1, ratio_batch_sizes=[8]
         ({"ratio_steps": 0}, "ratio_steps: 0 is not"),
         ({"frontier_steps": -1}, "frontier_steps: -1 is not"),
         ({"epochs": -1}, "epochs: -1 is not"),
-        ({"frontier_seeds": 0}, "seeds = 0 must be at least 1"),
+        ({"frontier_seeds": 0}, "frontier_seeds: 0 is not a whole number of at least 1"),
+        ({"tuning_seeds": 0}, "tuning_seeds: 0 is not"),
+        ({"unknown_seeds": -1}, "unknown_seeds: -1 is not"),
         ({"unknown_seeds": 1, "unknown_combinations": 100}, "combinations = 100 is more than the 99 that there are"),
         ({"probe_size": 151}, "probe_size: 151 images are more than the 150 that digits"),
         ({"batch_size": 151}, "batch_size: 151 images are more"),

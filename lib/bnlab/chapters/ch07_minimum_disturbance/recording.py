@@ -23,6 +23,9 @@ from bnlab.sweeps.settings import taking
 from bnlab.sweeps.sweep import seeds_from
 from bnlab.sweeps.unknowns import settings as left_open
 
+NEEDED = ("first_epochs", "first_seeds", "ratio_steps", "ratio_seeds", "frontier_seeds", "seeds", "tuning_seeds")
+LEFT_OUT_BY_ZERO = ("frontier_steps", "epochs", "unknown_seeds")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -59,9 +62,10 @@ class Settings:
             distinct(name, getattr(self, name))
         for word in self.fc:
             checks.choice("fc", word, noise_sensitivity.FC)
-        for least, names in ((1, ("first_epochs", "ratio_steps")), (0, ("frontier_steps", "epochs", "unknown_seeds"))):
-            for name in names:
-                checks.whole(name, getattr(self, name), least=least)
+        for name in NEEDED:
+            checks.whole(name, getattr(self, name), least=1)
+        for name in LEFT_OUT_BY_ZERO:
+            checks.whole(name, getattr(self, name), least=0)
         left_open(self.unknown_combinations, 0, unknowns.NAMES)  # refuses too many
 
     def grid(self, seeds: int) -> Grid:
