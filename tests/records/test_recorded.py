@@ -59,7 +59,9 @@ def test_a_table_comes_back_as_it_was(tmp_path):
     result = recorded.load(tmp_path, "90")
     pd.testing.assert_frame_equal(result.tables["losses"], FRAME, check_exact=True)
     assert np.signbit(result.tables["losses"]["bound"][2])
-    assert result.tables["losses"].attrs["units"] == {"n": "steps", "loss": "1"}
+    losses = result.tables["losses"]
+    assert losses.attrs["units"] == {"n": "steps", "loss": "1"}
+    assert losses[losses["n"] > 0].attrs["units"] is losses.attrs["units"]  # not copied in every operation
 
 
 def test_a_provenance_is_the_facts_given_and_what_only_the_end_can_tell(tmp_path):

@@ -27,7 +27,8 @@ def digits():
 @pytest.fixture(scope="module")
 def quick(digits):
     given = dict(stability_norms=["none"], stability_rates=[0.5, 1e5], stability_steps=3, caps=[4.0])
-    return channel_norms_quick.tables(digits, **QUICK | given)
+    with processes() as pool:
+        return channel_norms_quick.tables(digits, **QUICK | given, executor=pool)
 
 
 # What is run
@@ -131,7 +132,7 @@ def test_a_run_that_serves_two_tables_is_the_same_in_both(quick):
 def test_bad_input_is_one_line_before_anything_trains(digits, change, words, monkeypatch):
     monkeypatch.setattr(channel_norms_quick, "_run", None)  # would be called to train
     with pytest.raises(ValueError, match=words) as error:
-        channel_norms_quick.tables(digits, **QUICK | change)
+        channel_norms_quick.tables(digits, **QUICK | change, executor=None)
     assert "\n" not in str(error.value)
 
 

@@ -586,6 +586,14 @@ def test_full_scale_says_what_it_is_and_what_is_not_there():
         verdicts.full(tables() | {"long_runs": without(trainings(), norm="amplify", seed=0)}, **given)
 
 
+def test_full_scale_says_in_how_many_other_settings():
+    rows = [("nothing", "C-Fig5", "reproduced"), ("many", "C-Fig5", "partly"), ("gain 3.0", "C-Fig5", "reproduced")]
+    reach = pd.DataFrame(rows, columns=["changed", "claim", "verdict"])
+    made = verdicts.full(tables(), epochs=3, arm_epochs=1, data="MNIST", reach=reach)
+    told = "settings that the document leaves open: reproduced in the book's own, and in 1 of 2 others"
+    assert [v.id for v in made if told in v.measured] == ["C-Fig5"]
+
+
 def test_every_word_that_is_said(as_said, uneven):
     given = {"epochs": 7, "arm_epochs": 3, "data": "MNIST"}
     made = uneven(tables())

@@ -565,6 +565,14 @@ def test_full_scale_says_what_is_not_there():
         verdicts.full(TABLES | {"powers": without(powers(), arrangement=USUAL, seed=0)}, **FULL)
 
 
+def test_full_scale_says_in_how_many_other_settings():
+    rows = [("nothing", "C-Fig9", "reproduced"), ("many", "C-Fig9", "partly"), ("gain 3.0", "C-Fig9", "reproduced")]
+    reach = pd.DataFrame(rows, columns=["changed", "claim", "verdict"])
+    made = verdicts.full(TABLES, **FULL, reach=reach)
+    told = "settings that the document leaves open: reproduced in the book's own, and in 1 of 2 others"
+    assert [v.id for v in made if told in v.measured] == ["C-Fig9"]
+
+
 def test_every_word_that_is_said(as_said, uneven):
     made = uneven(TABLES)
     as_said(quick=verdicts.quick(COMPUTED, made, **QUICK), full=verdicts.full(made, **FULL))

@@ -7,6 +7,7 @@ and draw both.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 
 import pandas as pd
 
@@ -22,7 +23,6 @@ from bnlab.chapters.ch06_speed_and_stability.channel_norms import (
 )
 from bnlab.datasets import Dataset
 from bnlab.measures.probes import LeNetProbe, SplitError, probe_images
-from bnlab.sweeps.executors import processes
 from bnlab.sweeps.points import Setting, complete, epochs_to_steps, run_points
 from bnlab.sweeps.sweep import grid, seeds_from
 
@@ -47,6 +47,7 @@ def tables(
     caps: Sequence[float],
     seeds: int,
     seed: int = 0,
+    executor: Executor,
 ) -> dict[str, pd.DataFrame]:
     """Make ``first_steps``, ``long_runs``, ``arms`` and ``stability``.
 
@@ -64,6 +65,7 @@ def tables(
         caps: of conv2's largest eigenvalue, in the plain network; may be empty.
         seeds: how many.
         seed: the first.
+        executor: makes the runs.
 
     Raises:
         ValueError: a grid is empty or a value not usable, before anything trains; or a run failed.
@@ -81,12 +83,11 @@ def tables(
     probe = LeNetProbe(probe_images(dataset, PROBE_IMAGES))
     error = {"test": SplitError(dataset)}
     at = epochs_to_steps((*PARTS_OF_AN_EPOCH, *range(1, epochs + 1)), dataset, RATED_AT)
-    with processes() as pool:
-        first_runs = _run(first, Setting(dataset, FIRST_STEPS[-1], FIRST_STEPS, {"probe": probe}), pool)
-        # Baseline and Batch Normalization at the arms' rate belong to both.
-        both = long + [point for point in taken_apart if point not in long]
-        runs = _run(both, Setting(dataset, at[-1], at, error, PROBE_IMAGES), pool)
-        survived = _run(stability, Setting(dataset, stability_steps, (), error), pool)
+    first_runs = _run(first, Setting(dataset, FIRST_STEPS[-1], FIRST_STEPS, {"probe": probe}), executor)
+    # Baseline and Batch Normalization at the arms' rate belong to both.
+    both = long + [point for point in taken_apart if point not in long]
+    runs = _run(both, Setting(dataset, at[-1], at, error, PROBE_IMAGES), executor)
+    survived = _run(stability, Setting(dataset, stability_steps, (), error), executor)
     return {
         "first_steps": finished(first_runs, drop=SAME),
         "long_runs": finished(_at(runs, long), drop=SAME),
@@ -105,6 +106,7 @@ def survival_tables(
     warm_ups: Sequence[int],
     warm_up_seeds: int,
     seed: int = 0,
+    executor: Executor,
 ) -> dict[str, pd.DataFrame]:
     """Make ``survival``, of both convolutions, and ``warm_up``, against Batch Normalization.
 
@@ -119,17 +121,17 @@ def survival_tables(
         warm_ups: gradient steps of the warm-ups.
         warm_up_seeds: of these.
         seed: the first.
+        executor: makes the runs.
 
     Raises:
         ValueError: a value not usable, before anything trains; or a run failed.
     """
-    with processes() as pool:
-        how = {"executor": pool, "progress": False}
-        arms = survival_arms.survival(dataset, octaves, seeds_from(seed, seeds), steps, swept=("both",),
-                                       fixed=("batch_frozen_gain",), **how)  # fmt: skip
-        warmed = survival_arms.warm_up(
-            dataset, warm_up_octaves, seeds_from(seed, warm_up_seeds), steps, warm_ups, others=("batch",), **how
-        )
+    how = {"executor": executor, "progress": False}
+    arms = survival_arms.survival(dataset, octaves, seeds_from(seed, seeds), steps, swept=("both",),
+                                   fixed=("batch_frozen_gain",), **how)  # fmt: skip
+    warmed = survival_arms.warm_up(
+        dataset, warm_up_octaves, seeds_from(seed, warm_up_seeds), steps, warm_ups, others=("batch",), **how
+    )
     return {"survival": arms, "warm_up": warmed}
 
 
@@ -137,8 +139,8 @@ def _whole(points: list[dict[str, object]]) -> list[dict[str, object]]:
     return [complete(point) for point in points]
 
 
-def _run(points: list[dict[str, object]], setting: Setting, pool) -> pd.DataFrame:
-    table = run_points(points, setting, executor=pool, progress=False)
+def _run(points: list[dict[str, object]], setting: Setting, executor: Executor) -> pd.DataFrame:
+    table = run_points(points, setting, executor=executor, progress=False)
     failed = table[table["status"] != "ok"]
     if len(failed):
         raise ValueError(f"{len(failed)} of {len(points)} runs: {failed['status'].iloc[0]}")

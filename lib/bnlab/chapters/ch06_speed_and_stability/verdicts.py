@@ -14,7 +14,6 @@ from bnlab.chapters.ch06_speed_and_stability import cause_verdicts as causes
 from bnlab.chapters.ch06_speed_and_stability import eigenvalue_verdicts as eigenvalues
 from bnlab.chapters.ch06_speed_and_stability import survival_verdicts as survivals
 from bnlab.chapters.ch06_speed_and_stability import training_verdicts as trainings
-from bnlab.chapters.ch06_speed_and_stability import unknown_verdicts
 from bnlab.claims import ledger, settings_left_open
 from bnlab.claims.coverage import judged
 from bnlab.claims.ledger import Verdict
@@ -43,15 +42,20 @@ def quick(
 
 
 def full(
-    tables: Mapping[str, pd.DataFrame], *, epochs: int, arm_epochs: int, data: str, scale: str = "full"
+    tables: Mapping[str, pd.DataFrame],
+    *,
+    epochs: int,
+    arm_epochs: int,
+    data: str,
+    scale: str = "full",
+    reach: pd.DataFrame | None = None,
 ) -> list[Verdict]:
     """Judge recorded tables; those left out of the recording are not run. Arguments as in `quick`.
 
-    ``arm_epochs`` are the passes over the training images in the arms.
+    ``arm_epochs`` are the passes over the training images in the arms, ``reach`` what `unknown_verdicts` finds.
     """
     by_table = {name: f"{data}, {passes} of the document's {DOCUMENT_EPOCHS} epochs"
                 for name, passes in (("long_runs", epochs), ("arms", arm_epochs))}  # fmt: skip
-    reach = unknown_verdicts.by_setting(tables["unknowns"]) if "unknowns" in tables else None
     return settings_left_open.with_reach(_runs(tables, epochs, scale=scale, data={"": data, **by_table}), reach)
 
 

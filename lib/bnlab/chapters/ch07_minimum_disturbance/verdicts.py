@@ -57,16 +57,18 @@ def full(
     epochs: int,
     data: str,
     scale: str = "full",
+    reach: pd.DataFrame | None = None,
 ) -> list[Verdict]:
     """Judge recorded tables; those left out of the recording are not run.
 
     Args:
-        tables: powers, directions, frontier, unknown_looks, unknown_noise and long_runs, as far as they were recorded.
+        tables: powers, directions, frontier and long_runs, as far as they were recorded.
         first_epochs: passes over the training images for which the arrangements were followed.
         frontier_steps: of the short runs under noise.
         epochs: of the long ones.
         data: the data set's title.
         scale: "full" or "own".
+        reach: the verdicts in settings that the document leaves open, by `unknown_verdicts.by_setting`; None: not run.
     """
     where = {"scale": scale, "data": data}
     in_short = {"scale": scale, "data": f"{data}, {frontier_steps} steps and not {noise.DOCUMENT_EPOCHS} epochs"}
@@ -77,7 +79,7 @@ def full(
         *judged(["C-Fig10b"], noise.settles_higher, long, epochs, **where),
         *judged(["C-99-95"], noise.accuracies, long, epochs, **where),
     ]
-    return unknown_verdicts.with_reach(made, unknown_verdicts.by_setting(tables))
+    return unknown_verdicts.with_reach(made, reach)
 
 
 def _arrangements(tables: Mapping[str, pd.DataFrame], epochs: int, *, scale: str, data: str) -> list[Verdict]:
