@@ -35,6 +35,16 @@ def numbers(text: str) -> str:
     return EXPONENT.sub(_in_prose, text)
 
 
+def listed(words: Sequence[str]) -> str:
+    """Join words by commas, the last by "and".
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def _in_prose(number: re.Match) -> str:
     # No-break spaces: a number stays on its line, in a narrow cell of a table too.
     return _written_out(number) or f"{number[1]}\u00a0×\u00a010<sup>{int(number[2])}</sup>".replace("-", "−")

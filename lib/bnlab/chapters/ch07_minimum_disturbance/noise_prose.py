@@ -1,0 +1,67 @@
+"""Sentences that the page says of the runs under noise, computed: right whichever way they come out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from bnlab.chapters.ch07_minimum_disturbance.noise_matching import around_best, best_rates
+from bnlab.chapters.ch07_minimum_disturbance.noise_plots import NAMES
+from bnlab.claims.markup import listed
+
+HEADLINE_SEEDS = 8  # from which a sign test leaves room for a correction for several tests
+
+
+def how_run(declared: Iterable[float], runs: pd.DataFrame, long: pd.DataFrame | None) -> str:
+    """Say which declared rates were not run, and whether the long runs were made.
+
+    >>> how_run([0.1, 3.0], pd.DataFrame({"rate": [0.1]}), None)
+    'Of the rates declared for full scale 3 was not run. The runs of forty epochs were not made.'
+    """
+    said = "All rates declared for full scale were run."
+    if missing := [f"{rate:g}" for rate in sorted(set(map(float, declared)) - set(runs["rate"]))]:
+        was = "were" if len(missing) > 1 else "was"
+        said = f"Of the rates declared for full scale {listed(missing)} {was} not run."
+    return said if long is not None else f"{said} The runs of forty epochs were not made."
+
+
+def at_the_edge(runs: pd.DataFrame) -> str:
+    """Say which methods are best, without noise and on the tuning seeds, at the lowest or the highest rate tried.
+
+    Args:
+        runs: what `noise_sensitivity.frontier` or `long_runs.long_runs` gives.
+    """
+    best, rates = best_rates(runs), sorted(set(runs["rate"]))
+    cut = [norm for norm, near in around_best(runs).items() if len(near) < 3]
+    if not cut:
+        return f"every method is best at a rate between the lowest, {rates[0]:g}, and the highest, {rates[-1]:g}"
+    told = listed([f"{NAMES[norm]} (at {best[norm]:g})" for norm in cut])
+    return f"no rate was tried beyond the best one of {told}, so how good it gets there is open"
+
+
+def of_seeds(count: int) -> str:
+    """Say what so many seeds allow for a headline claim.
+
+    >>> of_seeds(5)
+    'it should have eight seeds and has 5, whose $p$ values allow no correction for several tests'
+    """
+    if count < HEADLINE_SEEDS:
+        return f"it should have eight seeds and has {count}, whose $p$ values allow no correction for several tests"
+    return f"it has {count} seeds, so that a sign test gives at least {2 / 2**count:.3f}"
+
+
+def long_told(runs: pd.DataFrame | None, epochs: int) -> str:
+    """Say how the long runs were made, and where the rates end too early; or that there are none.
+
+    Args:
+        runs: what `long_runs.long_runs` gives, or None.
+        epochs: their length.
+    """
+    if runs is None:
+        return "The forty epochs of Figure 10 are not recorded yet, and the cards of the claims that need them say so."
+    return (
+        f"Then come the {epochs} epochs of Figure 10, on all test images: without noise at every rate, on seeds that "
+        "are not reported, and then with each noise at the rate that was best there for the method and at its "
+        f"neighbours. In these {at_the_edge(runs)}."
+    )

@@ -1,0 +1,44 @@
+"""What the page says of the runs under noise: which rates were run, where they end too early, how many seeds."""
+
+import pandas as pd
+
+from bnlab.chapters.ch07_minimum_disturbance import noise_prose
+
+RATES = (0.01, 0.1, 1.0)
+
+
+def tuned(best):
+    """Tuning runs in which each method is best at its rate."""
+    return pd.DataFrame([
+        {"norm": norm, "noise": 0.0, "rate": rate, "seed": 1000, "fc": "frozen", "role": "tuning", "step": 1,
+         "test_error": 0.1 if rate == at else 0.5, "test_loss": 1.0, "diverged": False}
+        for norm, at in best.items() for rate in RATES
+    ])  # fmt: skip
+
+
+def test_a_best_rate_at_either_end_is_told():
+    inside = {"none": 0.1, "batch": 0.1}
+    assert noise_prose.at_the_edge(tuned(inside)) == (
+        "every method is best at a rate between the lowest, 0.01, and the highest, 1"
+    )
+    assert "beyond the best one of Baseline (at 0.01), so" in noise_prose.at_the_edge(tuned(inside | {"none": 0.01}))
+    both = {"none": 0.01, "batch": 0.1, "nlms_l2": 1.0}
+    assert "beyond the best one of NLMS, L2 (at 1) and Baseline (at 0.01), so" in noise_prose.at_the_edge(tuned(both))
+
+
+def test_declared_rates_that_were_not_run_are_told():
+    runs = pd.DataFrame({"rate": [0.01, 0.1, 0.1]})
+    assert noise_prose.how_run([0.1, 0.01], runs, runs) == "All rates declared for full scale were run."
+    assert noise_prose.how_run([0.1, 3, 1, 0.01], runs, runs).endswith("full scale 1 and 3 were not run.")
+
+
+def test_eight_seeds_are_enough_and_seven_are_not():
+    assert "should have eight seeds and has 7" in noise_prose.of_seeds(7)
+    assert noise_prose.of_seeds(8) == "it has 8 seeds, so that a sign test gives at least 0.008"
+
+
+def test_long_runs_are_told_or_missed():
+    assert "not recorded yet" in noise_prose.long_told(None, 0)
+    told = noise_prose.long_told(tuned({"none": 1.0}), 40)
+    assert "the 40 epochs of Figure 10" in told
+    assert "In these no rate was tried beyond the best one of Baseline (at 1)" in told
