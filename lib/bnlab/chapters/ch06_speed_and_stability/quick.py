@@ -63,8 +63,7 @@ def tables(
         stability_rates: learning rates at which they are.
         stability_steps: gradient steps that a rate must survive.
         caps: of conv2's largest eigenvalue, in the plain network; may be empty.
-        seeds: how many.
-        seed: the first.
+        seeds: how many, from ``seed`` on.
         executor: makes the runs.
 
     Raises:
