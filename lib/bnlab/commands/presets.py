@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from bnlab.claims import book
 from bnlab.commands import parameters
+from bnlab.commands.bounds import kind_of
 from bnlab.literals import plain_yaml
+from bnlab.records import experiments
 
 FULL_SCALE = "full_scale"  # the one entry of a preset that is no parameter
 AT_LEAST = "at least "
@@ -81,9 +83,10 @@ def choose(experiment: Callable, values: Mapping[str, object]) -> dict[str, obje
 
 def kinds(experiment: Callable) -> dict[str, parameters.Kind]:
     """Read what each argument of an experiment may be; a data set also has the size of its images."""
+    chapter = experiments.chapter_of(experiment.__module__)
     declared = inspect.signature(experiment).parameters
     found = {
-        name: _kind(name, str(argument.annotation))
+        name: _kind(chapter, name, str(argument.annotation))
         for name, argument in declared.items()
         if name not in ("device", "folder")
     }
@@ -126,13 +129,9 @@ def data_of(chosen: Mapping[str, object]) -> dict[str, str]:
     return {name: str(value) for name, value in chosen.items() if _is_data(name)}
 
 
-def _kind(name: str, annotation: str) -> parameters.Kind:
+def _kind(chapter: str, name: str, annotation: str) -> parameters.Kind:
     if _is_data(name):
         return parameters.text()  # `datasets.load` knows the data root, and refuses with the nearest right name
     if "bool" in annotation:
         return parameters.boolean()
-    item = parameters.integer() if "int" in annotation else parameters.real()
-    if "str" in annotation:
-        item = parameters.text()
-    listed = annotation.startswith(("list", "tuple", "collections.abc.Sequence", "Sequence"))
-    return parameters.list_of(item) if listed else item
+    return kind_of(chapter, name, annotation)

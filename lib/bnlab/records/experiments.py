@@ -27,3 +27,12 @@ def module_name(chapter: str) -> str:
     'bnlab.chapters.ch04_natural_modes.natural_modes'
     """
     return f"bnlab.chapters.{EXPERIMENTS[chapter]}"
+
+
+def chapter_of(module: str) -> str:
+    """Number the chapter that a module makes tables for; nothing, if it makes none.
+
+    >>> chapter_of("bnlab.chapters.ch04_natural_modes.natural_modes")
+    '04'
+    """
+    return next((chapter for chapter in EXPERIMENTS if module_name(chapter) == module), "")

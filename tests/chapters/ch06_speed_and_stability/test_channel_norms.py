@@ -125,7 +125,7 @@ def test_a_run_that_serves_two_tables_is_the_same_in_both(quick):
         ({"stability_rates": [0.0]}, "learning_rate = 0.0 must be a finite number above 0"),
         ({"arm_rate": 0.0}, "learning_rate = 0.0 must be"),
         ({"stability_norms": ["batsch"]}, "norm: 'batsch' is not one of"),
-        ({"arms": ["BN after all"]}, "arms: 'BN after all' is not one of baseline, BN after both"),
+        ({"arms": ["BN after all"]}, "arms: 'BN after all' is not one of 'baseline', 'BN after both'"),
         ({"seeds": 0}, "seeds = 0 must be at least 1"),
     ],
 )

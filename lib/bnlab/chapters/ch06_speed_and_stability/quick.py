@@ -11,6 +11,7 @@ from concurrent.futures import Executor
 
 import pandas as pd
 
+from bnlab import checks
 from bnlab.chapters.ch06_speed_and_stability import survival_arms
 from bnlab.chapters.ch06_speed_and_stability.channel_norms import (
     ARMS,
@@ -63,15 +64,15 @@ def tables(
         stability_rates: learning rates at which they are.
         stability_steps: gradient steps that a rate must survive.
         caps: of conv2's largest eigenvalue, in the plain network; may be empty.
-        seeds: how many, from ``seed`` on.
+        seeds: how many.
+        seed: the first.
         executor: makes the runs.
 
     Raises:
         ValueError: a grid is empty or a value not usable, before anything trains; or a run failed.
     """
     for name in arms:
-        if name not in ARMS:
-            raise ValueError(f"arms: {name!r} is not one of {', '.join(ARMS)}")
+        checks.choice("arms", name, ARMS)
     all_seeds = seeds_from(seed, seeds)
     first = grid(norm=NETWORKS, learning_rate=first_rates, seed=all_seeds)
     long = _whole(grid(learning_rate=rates, seed=all_seeds, norm=NETWORKS))
