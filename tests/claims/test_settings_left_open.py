@@ -31,8 +31,11 @@ def test_a_verdict_says_how_far_it_reaches_and_the_others_stay():
     judged = [Verdict("C-Fig6", "reproduced", "a factor", scale="full"), Verdict("C-Sup", "partly", "x", scale="full")]
     assert settings_left_open.with_reach(judged, None) == judged
     told, same = settings_left_open.with_reach(judged, reach(C_Fig6="partly/partly/reproduced"))
-    assert told.measured.endswith("partly in the book's own, and in 1 of 2 others")
-    assert told.settings == (1, 2)
+    assert told.measured == (
+        "a factor. After 300 steps it holds in 1 of 2 settings that the document leaves open, partly in 1; in the "
+        "book's own it is partly"
+    )
+    assert told.settings is None  # those would be settings that the criterion names
     assert told.verdict == "reproduced"
     assert same == judged[1]
 
@@ -49,7 +52,20 @@ def test_what_differs_is_named(changes, word):
 def test_a_sentence_names_what_turns_a_verdict_alone():
     table = reach(C_Fig6="reproduced/partly/reproduced", C_Fig7="partly/partly/not judged")
     assert settings_left_open.sentence(table) == (
-        "Of 2 settings that the document leaves open, the book's own verdict comes out again for C-Fig6 in 1 (not with "
-        "gain 3.0); C-Fig7 in 1."
+        "In settings that the document leaves open, the book's own verdict comes out again for C-Fig6 in 1 of 2 (not "
+        "with gain 3.0); C-Fig7 in 1 of 2."
     )
     assert "not recorded yet" in settings_left_open.sentence(None)
+
+
+def test_agreement_is_shared_out_over_what_one_of_many_choices_is():
+    rows = [("nothing", 1.0, 64, "reproduced"), ("gain 3.0", 3.0, 64, "partly"), ("many", 3.0, 16, "reproduced"),
+            ("many", 3.0, 256, "partly"), ("many", 0.3, 16, "not judged")]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["changed", "gain", "batch_size", "verdict"]).assign(claim="C-Fig6")
+    found = settings_left_open.shares(table, {"gain": (1.0, 0.3, 3.0), "batch_size": (64, 16, 256)})
+    assert found[["choice", "agree", "settings"]].to_numpy().tolist() == [
+        ["gain 0.3", 0, 1],
+        ["gain 3.0", 1, 2],
+        ["batch size 16", 1, 2],
+        ["batch size 256", 0, 1],
+    ]

@@ -6,6 +6,7 @@ fares under other draws of the seeds is another question: `reach`.)
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from bnlab.claims.ledger import LedgerError, Verdict
 from bnlab.tables import table
 
 UNJUDGED = "not judged"
+HOLDS = ("reproduced", "corrected")
 BOOK, MANY = "nothing", "many"  # what is changed in the book's own setting, and where it is more than one thing
 
 Question = Callable[[pd.DataFrame], Sequence[Verdict]]
@@ -95,15 +97,34 @@ def sentence(reach: pd.DataFrame | None) -> str:
     for row in counts(reach).itertuples():
         own = reach[(reach["claim"] == row.claim) & ~reach["changed"].isin((BOOK, MANY))]
         turned = own.loc[own["verdict"] != row.verdict, "changed"].tolist()
-        words.append(f"{row.claim} in {row.agree}" + (f" (not with {', '.join(turned)})" if turned else ""))
-    first = f"Of {counts(reach)['settings'].max()} settings that the document leaves open"
-    return f"{first}, the book's own verdict comes out again for {'; '.join(words)}."
+        told = f" (not with {', '.join(turned)})" if turned else ""
+        words.append(f"{row.claim} in {row.agree} of {row.settings}{told}")
+    return f"In settings that the document leaves open, the book's own verdict comes out again for {'; '.join(words)}."
+
+
+def shares(reach: pd.DataFrame, choices: Mapping[str, tuple]) -> pd.DataFrame:
+    """How often a verdict is the book's own among the settings in which many things differ, by what one of them is.
+
+    One row a choice and claim: ``choice`` (name and value), ``claim``, ``agree``, ``settings``.
+
+    Args:
+        reach: what `by_setting` gives.
+        choices: what is left open, by name.
+    """
+    many, rows = reach[reach["changed"] == MANY], []
+    own = reach[reach["changed"] == BOOK].set_index("claim")["verdict"]
+    for name, values in choices.items():
+        for value in values:
+            for claim, chosen in many[many[name] == value].groupby("claim", sort=False):
+                agree = int((chosen["verdict"] == own[claim]).sum())
+                rows.append((f"{name} {value}".replace("_", " "), claim, agree, len(chosen)))
+    return table(rows, {"choice": "name", "claim": "name", "agree": "settings", "settings": "settings"})
 
 
 def with_reach(
     verdicts: Sequence[Verdict], reach: pd.DataFrame | None, after: str = "After 300 steps"
 ) -> list[Verdict]:
-    """Add to each verdict in how many other settings it comes out again; None adds nothing.
+    """Add to each verdict in how many other settings the claim holds; None adds nothing.
 
     Args:
         verdicts: those of a recording.
@@ -112,12 +133,15 @@ def with_reach(
     """
     if reach is None:
         return list(verdicts)
-    of = counts(reach).set_index("claim")
-    return [_told(verdict, of.loc[verdict.id], after) if verdict.id in of.index else verdict for verdict in verdicts]
+    return [_told(verdict, reach[reach["claim"] == verdict.id], after) for verdict in verdicts]
 
 
-def _told(verdict: Verdict, row: pd.Series, after: str) -> Verdict:
-    again = f"{after}, in settings that the document leaves open: {row['verdict']} in the book's own"
-    words = f"{verdict.measured}. {again}, and in {row['agree']} of {row['settings']} others"
-    settings = verdict.settings or (int(row["agree"]), int(row["settings"]))
-    return replace(verdict, measured=words, settings=settings)
+def _told(verdict: Verdict, own: pd.DataFrame, after: str) -> Verdict:
+    if own.empty:
+        return verdict
+    others = Counter(own.loc[own["changed"] != BOOK, "verdict"])
+    holds = sum(others.pop(word, 0) for word in HOLDS)
+    rest = "".join(f", {word} in {count}" for word, count in others.most_common())
+    here = own.loc[own["changed"] == BOOK, "verdict"].iloc[0]
+    told = f"holds in {holds} of {holds + others.total()} settings that the document leaves open{rest}"
+    return replace(verdict, measured=f"{verdict.measured}. {after} it {told}; in the book's own it is {here}")

@@ -18,6 +18,8 @@ LOOKS = {
     "not judged": ("–", "#dddddd"),
 }
 
+BRIGHT = 0.5  # shades above take black letters
+
 
 def flips(reach: pd.DataFrame):
     """Plot the verdict under every setting that differs in one thing from the book's own, which is the first row.
@@ -29,17 +31,41 @@ def flips(reach: pd.DataFrame):
     wide = shown.pivot(index="changed", columns="claim", values="verdict")
     wide = wide.loc[list(dict.fromkeys(shown["changed"])), list(dict.fromkeys(shown["claim"]))]
     order = list(LOOKS)
-    codes = wide.map(order.index).to_numpy()
+    codes = wide.map(lambda word: order.index(word) if word in LOOKS else np.nan).to_numpy(float)
     figure, axes = subplots(height=1.2 + 0.32 * len(wide))
     colours = ListedColormap([colour for _, colour in LOOKS.values()])
     axes.imshow(codes, cmap=colours, vmin=-0.5, vmax=len(order) - 0.5, aspect="auto")
-    for (row, column), code in np.ndenumerate(codes):
-        dark = order[code] in ("reproduced", "corrected", "not reproduced")
-        axes.annotate(LOOKS[order[code]][0], (column, row), ha="center", va="center", color="w" if dark else "k")
+    for (row, column), word in np.ndenumerate(wide.to_numpy()):
+        if word in LOOKS:  # what the setting changes may be nothing of the claim's networks
+            dark = word in ("reproduced", "corrected", "not reproduced")
+            axes.annotate(LOOKS[word][0], (column, row), ha="center", va="center", color="w" if dark else "k")
     names = ["the book's own" if name == "nothing" else name for name in wide.index]
     axes.set_yticks(range(len(names)), names)
     axes.set_xticks(range(len(wide.columns)), wide.columns)
     axes.grid(visible=False)
     words = ", ".join(f"{letter} {name}" for name, (letter, _) in LOOKS.items() if (wide == name).any(axis=None))
     axes.set_title(words, loc="left", size="small")
+    return figure
+
+
+def agreement(shares: pd.DataFrame):
+    """Plot how often a verdict is the book's own where many things differ, a row what one of them is.
+
+    Args:
+        shares: what `claims.settings_left_open.shares` gives.
+    """
+    keys = {"index": "choice", "columns": "claim"}
+    rows, columns = (list(dict.fromkeys(shares[name])) for name in keys.values())
+    agree, settings = (shares.pivot(**keys, values=name).loc[rows, columns] for name in ("agree", "settings"))
+    figure, axes = subplots(height=1.2 + 0.32 * len(rows))
+    share = (agree / settings).to_numpy()
+    axes.imshow(share, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    for (row, column), value in np.ndenumerate(share):
+        if np.isfinite(value):
+            told = f"{agree.iloc[row, column]:g}/{settings.iloc[row, column]:g}"
+            colour = "k" if value > BRIGHT else "w"
+            axes.annotate(told, (column, row), ha="center", va="center", color=colour, size="small")
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_xticks(range(len(columns)), columns)
+    axes.grid(visible=False)
     return figure

@@ -11,7 +11,7 @@ import torch
 from bnlab import datasets
 from bnlab.chapters.ch06_speed_and_stability import survival, survival_arms, survival_runs
 from bnlab.chapters.ch06_speed_and_stability.filter_steps import FilterSteps, ForwardPower, turns
-from bnlab.chapters.ch06_speed_and_stability.survival_arms import around_the_edge, upwards
+from bnlab.chapters.ch06_speed_and_stability.survival_arms import around_the_edge, outwards, upwards
 from bnlab.claims.coverage import MissingArmError
 from bnlab.claims.ledger import LedgerError
 from bnlab.measures.probes import LeNetProbe, probe_images
@@ -193,6 +193,28 @@ def test_long_runs_stand_around_the_lower_median_edge():
     # What is survived above a rate that was lost does not count.
     points = [survival_runs.point({}, 2.0**o, 0, 10) for o in range(6)]
     assert around_the_edge(made(points, lambda norm, octave, seed: octave == 2), {}, range(6)) == [0, 1, 2]
+
+
+def test_long_runs_go_outwards_until_the_edge_of_every_seed_is_among_them():
+    def asked(edges, first, grid=range(-9, 13)):
+        run = Runs(lambda norm, octave, seed: octave > edges[seed])
+        outwards([{"norm": "none"}], {0: first}, grid, range(len(edges)), 10, run)
+        assert len(run.asked) == len(edges) * len(octaves_of(run.asked, "none"))  # none twice
+        return octaves_of(run.asked, "none")
+
+    assert asked([1, 0, 1], [0, 1, 2]) == [0, 1, 2]
+    assert asked([1, -1, 1], [0, 1, 2]) == [-3, -2, -1, 0, 1, 2]  # one seed is lost at the lowest
+    assert asked([1, 5, 1], [0, 1, 2]) == [*range(9)]  # one survives all of them, twice
+    assert asked([-20, 1, 1], [0, 1, 2]) == [*range(-9, 3)]  # the grid ends
+    assert asked([1, 20, 1], [0, 1, 2]) == [*range(13)]
+    assert asked([-1, 4], [0, 1, 2]) == [*range(-3, 6)]
+
+
+def test_groups_whose_edges_are_found_do_not_run_again():
+    run = Runs(lambda norm, octave, seed: octave > {"none": 1, "batch": 4}[norm])
+    outwards(GROUPS, {0: [0, 1, 2], 1: [0, 1, 2]}, range(-3, 9), [0, 1], 10, run)
+    assert octaves_of(run.asked, "none") == [0, 1, 2]
+    assert octaves_of(run.asked, "batch") == [0, 1, 2, 3, 4, 5]
 
 
 def test_tables_of_survival(digits, here, tmp_path):

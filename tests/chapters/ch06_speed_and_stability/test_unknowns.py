@@ -1,12 +1,14 @@
 """Settings that the document leaves open: drawn without repetition, built as they say, judged like the book's own."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from bnlab import datasets
-from bnlab.chapters.ch06_speed_and_stability import unknown_verdicts, unknowns
+from bnlab.chapters.ch06_speed_and_stability import unknown_rates, unknown_verdicts, unknowns
 from bnlab.chapters.ch06_speed_and_stability.unknowns import UNKNOWNS
 from bnlab.claims.ledger import LedgerError
 from bnlab.layers.threshold_norm import ThresholdNorm
@@ -64,7 +66,7 @@ def test_a_table_of_real_runs_keeps_what_verdicts_read_with_units(digits, monkey
     assert set(table.loc[table["learning_rate"] == 3.0, "step"]) >= {0, 1, 2, 3}
     assert table.loc[table["norm"] != "none", "power1_0"].isna().all()
     assert table.loc[table["norm"] == "none", "power1_0"].notna().any()
-    judged = unknown_verdicts.by_setting(table).set_index("claim")["verdict"]
+    judged = unknown_verdicts.by_setting({"unknowns": table}).set_index("claim")["verdict"]
     assert judged["C-Fig5"] in ("reproduced", "partly", "not reproduced")
     assert judged["C-Fig6"] in ("reproduced", "partly", "not reproduced")
 
@@ -90,12 +92,16 @@ def made_up(slow: float, fast: float, wild: float) -> pd.DataFrame:
 
 
 def test_a_setting_is_judged_by_the_books_own_criteria():
-    found = unknown_verdicts.by_setting(made_up(slow=0.4, fast=0.1, wild=0.9)).set_index("claim")["verdict"]
+    found = unknown_verdicts.by_setting({"unknowns": made_up(slow=0.4, fast=0.1, wild=0.9)}).set_index("claim")[
+        "verdict"
+    ]
     assert found.to_dict() == {
         "C-Fig5": "reproduced", "C-Fig6": "reproduced", "C-Fig8b": "reproduced", "C-Fig7": "reproduced",
         "C-Fig8a": "reproduced", "C-Def": "corrected",
     }  # fmt: skip
-    turned = unknown_verdicts.by_setting(made_up(slow=0.1, fast=0.4, wild=0.05)).set_index("claim")["verdict"]
+    turned = unknown_verdicts.by_setting({"unknowns": made_up(slow=0.1, fast=0.4, wild=0.05)}).set_index("claim")[
+        "verdict"
+    ]
     assert (turned["C-Fig7"], turned["C-Fig8a"]) == ("not reproduced", "partly")
     assert turned["C-Fig8b"] == "not judged"  # nobody is lost
 
@@ -103,6 +109,32 @@ def test_a_setting_is_judged_by_the_books_own_criteria():
 def test_a_setting_with_a_run_that_is_not_there_is_not_judged_and_one_without_the_books_own_is_an_error():
     runs = made_up(slow=0.4, fast=0.1, wild=0.9)
     short = runs[~((runs["norm"] == "batch") & (runs["seed"] == 4))]
-    assert unknown_verdicts.by_setting(short).set_index("claim")["verdict"]["C-Fig6"] == "not judged"
+    assert unknown_verdicts.by_setting({"unknowns": short}).set_index("claim")["verdict"]["C-Fig6"] == "not judged"
     with pytest.raises(LedgerError, match="the book's own is not among them"):
-        unknown_verdicts.by_setting(runs.assign(gain=3.0))
+        unknown_verdicts.by_setting({"unknowns": runs.assign(gain=3.0)})
+
+
+def test_rates_survived_are_run_in_every_setting_and_judged_there(digits):
+    with ThreadPoolExecutor(1) as here:
+        given = {"executor": here, "progress": False}
+        found = unknown_rates.unknown_rates(digits, 1, [0.5, 1.0, 1e5], range(5), 3, **given)
+    assert len(found) == (1 + 8 + 1) * 2 * 3 * 5
+    assert list(found.attrs["units"]) == list(found)
+    assert found[found["learning_rate"] == 1e5].groupby("norm")["diverged"].mean()["none"] > 0.9
+    reach = unknown_verdicts.by_setting({"unknown_rates": found})
+    assert set(reach["claim"]) == {"C-BN-LR"}
+    assert len(reach) == 10
+    assert unknown_verdicts.by_setting({}) is None
+
+
+def test_rates_are_judged_by_the_chapters_own_criterion():
+    def rows(setting, ends):
+        return [
+            {**BOOK, **setting, "norm": norm, "learning_rate": rate, "seed": seed, "step": 300, "cap": 0.0,
+             "test_error": 0.1 if rate <= end else 0.9, "diverged": rate > end}
+            for norm, end in ends.items() for rate in (0.5, 1.0, 2.0, 4.0) for seed in range(5)
+        ]  # fmt: skip
+
+    table = pd.DataFrame(rows({}, {"none": 0.5, "batch": 4.0}) + rows({"gain": 3.0}, {"none": 2.0, "batch": 4.0}))
+    reach = unknown_verdicts.by_setting({"unknown_rates": table}).set_index("changed")["verdict"]
+    assert reach.to_dict() == {"nothing": "reproduced", "gain 3.0": "not reproduced"}

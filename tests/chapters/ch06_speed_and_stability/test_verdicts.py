@@ -590,7 +590,7 @@ def test_full_scale_says_in_how_many_other_settings():
     rows = [("nothing", "C-Fig5", "reproduced"), ("many", "C-Fig5", "partly"), ("gain 3.0", "C-Fig5", "reproduced")]
     reach = pd.DataFrame(rows, columns=["changed", "claim", "verdict"])
     made = verdicts.full(tables(), epochs=3, arm_epochs=1, data="MNIST", reach=reach)
-    told = "settings that the document leaves open: reproduced in the book's own, and in 1 of 2 others"
+    told = "it holds in 1 of 2 settings that the document leaves open, partly in 1; in the book's own it is reproduced"
     assert [v.id for v in made if told in v.measured] == ["C-Fig5"]
 
 

@@ -87,8 +87,7 @@ def test_a_verdict_says_when_its_settings_were_judged():
     reach = pd.DataFrame(rows, columns=["changed", "claim", "verdict"])
     judged = [Verdict(name, "partly", "x", scale="full") for name in ("C-Fig9", "C-Fig10a", "C-99-95")]
     first, noise, long = unknown_verdicts.with_reach(judged, reach)
-    assert "Before the first step, in settings" in first.measured
-    assert "After 300 steps, in settings" in noise.measured
-    assert first.settings == noise.settings == (2, 2)
+    assert "Before the first step it holds in 0 of 2 settings" in first.measured
+    assert "After 300 steps it holds in 2 of 2 settings" in noise.measured
     assert long == judged[2]
     assert unknown_verdicts.with_reach(judged, None) == judged

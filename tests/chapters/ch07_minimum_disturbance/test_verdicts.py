@@ -569,7 +569,7 @@ def test_full_scale_says_in_how_many_other_settings():
     rows = [("nothing", "C-Fig9", "reproduced"), ("many", "C-Fig9", "partly"), ("gain 3.0", "C-Fig9", "reproduced")]
     reach = pd.DataFrame(rows, columns=["changed", "claim", "verdict"])
     made = verdicts.full(TABLES, **FULL, reach=reach)
-    told = "settings that the document leaves open: reproduced in the book's own, and in 1 of 2 others"
+    told = "it holds in 1 of 2 settings that the document leaves open, partly in 1; in the book's own it is reproduced"
     assert [v.id for v in made if told in v.measured] == ["C-Fig9"]
 
 

@@ -22,6 +22,7 @@ import pandas as pd
 from bnlab import checks
 from bnlab.chapters.ch06_speed_and_stability import survival_arms
 from bnlab.chapters.ch06_speed_and_stability.survival_arms import SURVIVAL_IMAGES
+from bnlab.chapters.ch06_speed_and_stability.unknown_rates import NAMES, unknown_rates
 from bnlab.chapters.ch06_speed_and_stability.unknowns import unknowns
 from bnlab.datasets import Dataset
 from bnlab.measures.probes import LeNetProbe, SplitError, probe_images
@@ -149,8 +150,11 @@ def parts(dataset: Dataset, settings: Settings, folder: Path | None = None) -> d
                    settings.warm_up_octaves, settings.warm_up_lengths, settings.warm_up_seeds)  # fmt: skip
     made |= survival_arms.parts(dataset, settings.seed, settings.stability_steps, *of_survival)
     if settings.unknown_seeds:
-        left_open(settings.unknown_combinations, settings.seed)  # refuses too many, before anything runs
-        made["unknowns"] = partial(unknowns, dataset, settings.unknown_combinations, some(settings.unknown_seeds))
+        left_open(settings.unknown_combinations, settings.seed, NAMES)  # refuses too many, before anything runs
+        few = some(settings.unknown_seeds)
+        made["unknowns"] = partial(unknowns, dataset, settings.unknown_combinations, few)
+        watched = settings.stability_rates, few, settings.stability_steps
+        made["unknown_rates"] = partial(unknown_rates, dataset, settings.unknown_combinations, *watched)
     return {name: partial(make, folder=folder) for name, make in made.items()}
 
 

@@ -115,7 +115,7 @@ def edges(survival: pd.DataFrame, steps: int) -> pd.DataFrame:
     octave + log2(first gradient of the swept weights / the plain network's); nan where that was not run alike.
     """
     runs = survival[(survival["steps"] == steps) & (survival["swept"] != "neither")]
-    short = steps == lengths(survival)[0]  # the long runs stand around the edges alone
+    short = steps == lengths(survival)[0]  # the long runs go from these edges outwards
     found = states(runs, steps, ["norm", "swept", "learning_rate", "seed"])
     made = largest(found, ["norm", "swept"], runs["learning_rate"].max() if short else None)
     first = _twins(survival, 1)

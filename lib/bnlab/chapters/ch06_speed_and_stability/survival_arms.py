@@ -110,11 +110,12 @@ def survival(
     points = [point({"norm": norm, "swept": "neither"}, OTHERS, seed, long_steps or steps)
               for norm in arms for seed in seeds]  # fmt: skip
     points += [point({**group, "swept": "neither"}, OTHERS, seed, steps) for group in still for seed in seeds]
+    watched = partial(_sweep, setting=_setting(dataset, (0, 1, steps)), **how)
+    tables = [found, watched(points)]
     if long_steps and not isinstance(folder, sweeps.Sample):  # what is drawn knows no edge
-        edges = [(group, octave) for group in groups for octave in around_the_edge(found, group, octaves)]
-        points += [point(group, 2.0**octave, seed, long_steps) for group, octave in edges for seed in seeds]
-    others = _sweep(points, setting=_setting(dataset, (0, 1, steps)), **how)
-    return finished(pd.concat([found, others], ignore_index=True), drop=("gain", "warm_up"))
+        first = {number: around_the_edge(found, group, octaves) for number, group in enumerate(groups)}
+        tables.append(outwards(groups, first, octaves, seeds, long_steps, watched))
+    return finished(pd.concat(tables, ignore_index=True), drop=("gain", "warm_up"))
 
 
 def warm_up(
@@ -179,6 +180,46 @@ def around_the_edge(found: pd.DataFrame, group: Mapping[str, object], octaves: S
         edges.append(sorted(octaves)[survived - 1] if survived else min(octaves) - 1)
     middle = sorted(edges)[(len(edges) - 1) // 2]
     return [middle + offset for offset in OFFSETS if middle + offset in set(octaves)]
+
+
+def outwards(
+    groups: Sequence[Mapping[str, object]],
+    first: Mapping[int, Sequence[int]],
+    octaves: Sequence[int],
+    seeds: Sequence[int],
+    steps: int,
+    run: partial,
+) -> pd.DataFrame:
+    """Run groups at the ``first`` octaves of each, then at more until they bracket the edge of every seed.
+
+    That is: every seed survives the lowest of them, and none survives all; or the grid ends there.
+
+    Args:
+        groups: what differs from the plain network.
+        first: octaves by place among the groups.
+        octaves: the grid.
+        seeds: of every group.
+        steps: gradient steps of a run.
+        run: makes the runs of points.
+    """
+    tables, wanted, done = [], dict(first), {place: set() for place in first}
+    while any(wanted.values()):
+        asked = [(groups[place], octave) for place, more in wanted.items() for octave in more]
+        tables.append(run([point(group, 2.0**octave, seed, steps) for group, octave in asked for seed in seeds]))
+        made = pd.concat(tables, ignore_index=True)
+        for place, more in wanted.items():
+            done[place] |= set(more)
+            wanted[place] = _beyond(_ends(made, groups[place]), done[place], octaves) if more else []
+    return pd.concat(tables, ignore_index=True)
+
+
+def _beyond(ends: pd.DataFrame, done: set[int], octaves: Sequence[int]) -> list[int]:
+    """Octaves of the grid next to those that were run, on the sides where the edge of a seed is not among them."""
+    lost = ends.pivot(index="seed", columns="learning_rate", values="lost").astype(bool)  # rates upwards
+    below, above = lost.iloc[:, 0].any(), (~lost).all(axis=1).any()
+    lower = range(min(done) - AT_ONCE, min(done)) if below else ()
+    higher = range(max(done) + 1, max(done) + 1 + AT_ONCE) if above else ()
+    return [octave for octave in (*lower, *higher) if octave in set(octaves)]
 
 
 def _ends(found: pd.DataFrame, group: Mapping[str, object]) -> pd.DataFrame:
