@@ -39,6 +39,15 @@ def test_every_way_gives_the_unrolled_products(way, shape, arguments):
     torch.testing.assert_close(way(x, geometry(*arguments)), expected, rtol=0, atol=1e-12 * expected.abs().max().item())
 
 
+@pytest.mark.parametrize(("shape", "arguments"), [((1024, 6, 14, 14), (5, 1, 0, 1)), ((512, 64, 8, 8), (3, 1, 1, 1))])
+def test_sums_over_many_images_are_as_exact(shape, arguments):
+    x = drawn(shape)
+    expected = sum(unrolled(part, *arguments) for part in x.split(64))
+    torch.testing.assert_close(
+        products.patch_products(x, geometry(*arguments)), expected, rtol=0, atol=1e-12 * expected.abs().max().item()
+    )
+
+
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def test_images_in_pieces_are_the_images_at_once(way, monkeypatch):
     x, window = drawn((7, 3, 6, 6)), geometry(3)
