@@ -44,10 +44,10 @@ def of_seeds(count: int) -> str:
     """Say what so many seeds allow for a headline claim.
 
     >>> of_seeds(5)
-    'it should have eight seeds and has 5, whose $p$ values allow no correction for several tests'
+    'it should have eight seeds and has 5, whose p values allow no correction for several tests'
     """
     if count < HEADLINE_SEEDS:
-        return f"it should have eight seeds and has {count}, whose $p$ values allow no correction for several tests"
+        return f"it should have eight seeds and has {count}, whose p values allow no correction for several tests"
     return f"it has {count} seeds, so that a sign test gives at least {2 / 2**count:.3f}"
 
 
