@@ -9,18 +9,10 @@ import math
 import numpy as np
 import pandas as pd
 
+from bnlab.chapters.ch07_minimum_disturbance.noise_prose import NAMES
 from bnlab.figures.shapes import groups, legend_below, lines_with_quartiles, plain_ticks, quartiles, subplots
 from bnlab.figures.style import line_styles
 
-NAMES = {
-    "none": "Baseline",
-    "batch": "BN after",
-    "batch_prior": "BN before (BN_Prior)",
-    "nlms_l1": "NLMS, L1 as printed",
-    "nlms_l1_squared": "NLMS, L1 squared",
-    "nlms_l2": "NLMS, L2",
-    "nlms_l2_patch": "NLMS, L2, whole patch",
-}
 LOOKS = line_styles(NAMES)  # one look a method, in every figure
 
 
