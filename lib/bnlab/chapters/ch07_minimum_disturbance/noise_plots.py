@@ -82,8 +82,7 @@ def increases(matched: pd.DataFrame):
             axes.plot(middle, height, "|", color=look["color"], ms=18, mew=2.5, ls="none")
             axes.plot(values, [height] * len(values), look["marker"], color=look["color"], ms=5, ls="none")
         axes.axvline(0, color="black", lw=1, ls="-")
-        axes.set_title(f"noise {noise:g}")
-    panels[0][len(noises) // 2].set_xlabel("increase of the test error (points)")  # one for all: they would overlap
+        axes.set(xlabel="increase (points)", title=f"noise {noise:g}")  # no longer: panels stand side by side
     panels[0][0].set_yticks(range(len(names)), [NAMES[name] for name in names])
     panels[0][0].invert_yaxis()
     return figure
