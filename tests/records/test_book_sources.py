@@ -9,14 +9,12 @@ import pytest
 from bnlab.records import changes, experiments, recorded
 
 FOLDER = Path(__file__).parents[2] / "data" / "recorded"
-UNTRACEABLE = {"07"}  # made from code that was never committed: its page says so
 
 
 @pytest.mark.parametrize("chapter", sorted(experiments.EXPERIMENTS))
 def test_a_recorded_map_of_sources_is_todays_or_explained(chapter):
     known = recorded.load(FOLDER, chapter)
-    if known is None or chapter in UNTRACEABLE:
-        assert known is None or known.provenance["sources"] is None
+    if known is None:
         return
     listed = changes.since(chapter, known.provenance["sources"], FOLDER)
     remedy = f"bnlab record {chapter}, or tools/explain_changes.py if no number can have moved"
