@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -66,6 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         _tell(f"bnlab: {' '.join(str(refusal).split())}")
         return 2
     except KeyboardInterrupt as stopped:
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited")  # the cell that was running
         after = "\n" if sys.stderr.isatty() else ""  # the terminal's ^C, or how far it was
         _tell(f"{after}bnlab: {str(stopped) or 'stopped; what was finished is kept.'}")
         return 130

@@ -96,8 +96,9 @@ def execute(chapter: book.Chapter, given: Mapping[str, object], folder: Path, *,
         raise RunError(f"{folder} cannot be written ({error.strerror}): name a folder that can be with -o.") from None
     # One thread a process, as in the build: the same parameters then give the same numbers.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    # What goes wrong comes back as an exception; a stopped cell's task would tell of its lost kernel besides, and late.
-    for name in ("papermill", "asyncio"):
+    # What goes wrong comes back as an exception; a stopped cell's task, or an interrupted callback, would tell of it
+    # besides, and late.
+    for name in ("papermill", "asyncio", "tornado"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         with stopping():
