@@ -1,4 +1,5 @@
 import errno
+import inspect
 import os
 import signal
 import subprocess
@@ -212,6 +213,14 @@ def test_a_change_that_is_explained_is_no_other_recording(house, tmp_path, monke
     recording.record("90", {}, folder=tmp_path)
     assert CALLS == []
     assert "already recorded" in capsys.readouterr().out
+
+    def with_another(**given):
+        return parts(**given) | {"more": lambda: pd.DataFrame({"x": [1]})}
+
+    with_another.__signature__ = inspect.signature(parts)
+    monkeypatch.setattr(sys.modules["bnlab.chapters.fake"], "parts", with_another)
+    recording.record("90", {}, folder=tmp_path)  # no number moved, but a table is not there
+    assert "more" in recorded.read(tmp_path / "90").tables
 
 
 def test_a_library_that_is_not_committed_is_refused_unless_said(house, tmp_path, monkeypatch):

@@ -201,7 +201,8 @@ def _is_there(target: Path, plan: Plan, wanted: Preset, replace: bool, folder: P
     facts = known.provenance
     if facts["sources"] and facts["key"] == plan.key(facts["sources"]):
         rows = explained(facts["sources"], plan.sources.hashes, read_changes(folder, plan.number))
-        if rows is not None:
+        # An explained change may have added a table, which moved no number of those that are there.
+        if rows is not None and set(_parts(plan, folder)) <= set(known.tables):
             say(f"chapter {plan.number}: already recorded with these parameters, this library and these data.")
             return True
     if facts["parameters"] != plan.chosen and plan.chosen != choose(plan.experiment, wanted.values) and not replace:
@@ -210,16 +211,24 @@ def _is_there(target: Path, plan: Plan, wanted: Preset, replace: bool, folder: P
     return False
 
 
-def _work(plan: Plan, facts: Mapping[str, object], folder: Path, target: Path) -> None:
-    partial = folder / ".partial" / f"{plan.number}-{facts['key'][:16]}"
+def _parts(plan: Plan, folder: Path) -> Mapping[str, Callable]:
+    """The tables by name, each with what makes it.
+
+    Raises:
+        RecordingError: the experiment refuses, before any work; what a part raises keeps its traceback.
+    """
     arguments = dict(plan.arguments)
     if "folder" in inspect.signature(plan.experiment).parameters:  # it keeps single runs as well
         arguments["folder"] = folder / ".partial" / "runs"
     try:
-        parts = plan.experiment(**arguments)
-    except ValueError as error:  # a refusal, before any work; what a part raises keeps its traceback
+        return plan.experiment(**arguments)
+    except ValueError as error:
         raise RecordingError(f"chapter {plan.number}: {error}") from None
-    done = finish(parts, partial, plan.sources)
+
+
+def _work(plan: Plan, facts: Mapping[str, object], folder: Path, target: Path) -> None:
+    partial = folder / ".partial" / f"{plan.number}-{facts['key'][:16]}"
+    done = finish(_parts(plan, folder), partial, plan.sources)
     recorded.save(
         target,
         {name: part.content for name, part in done.items()},

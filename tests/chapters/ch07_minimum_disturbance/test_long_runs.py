@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from bnlab import datasets
-from bnlab.chapters.ch07_minimum_disturbance import long_runs, noise_matching
+from bnlab.chapters.ch07_minimum_disturbance import long_runs
 from bnlab.chapters.ch07_minimum_disturbance.noise_sensitivity import Grid
 
 RATES = (0.01, 0.03, 0.1, 0.3, 1.0)
@@ -35,18 +35,6 @@ def test_every_rate_is_tried_on_the_tuning_seeds_and_only_the_best_and_its_neigh
 def test_records_stand_at_every_second_epoch_and_at_the_end(runs):
     assert sorted(runs["step"].unique()) == [10, 15]
     assert set(runs.attrs["units"]) == set(runs)
-
-
-def test_neighbours_of_the_best_rate_are_as_many_as_there_are():
-    def tuned(best):
-        return pd.DataFrame([
-            {"norm": norm, "noise": 0.0, "rate": rate, "seed": 1000, "fc": "frozen", "role": "tuning", "step": 1,
-             "test_error": 0.1 if rate == at else 0.5, "test_loss": 1.0, "diverged": False}
-            for norm, at in best.items() for rate in RATES
-        ])  # fmt: skip
-
-    found = noise_matching.around_best(tuned({"none": 0.1, "batch": 1.0, "batch_prior": 0.01}))
-    assert found == {"none": (0.03, 0.1, 0.3), "batch": (0.3, 1.0), "batch_prior": (0.01, 0.03)}
 
 
 def test_where_a_method_settles_is_told_with_its_increase_by_seed():

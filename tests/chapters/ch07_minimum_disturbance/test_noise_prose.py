@@ -1,10 +1,10 @@
-"""What the page says of the runs under noise: which rates were run, where they end too early, how many seeds."""
+"""Rates around the best, and what the page says of runs under noise: rates run, where they end too early, seeds."""
 
 import pandas as pd
 
-from bnlab.chapters.ch07_minimum_disturbance import noise_prose
+from bnlab.chapters.ch07_minimum_disturbance import noise_matching, noise_prose
 
-RATES = (0.01, 0.1, 1.0)
+RATES = (0.01, 0.03, 0.1, 0.3, 1.0)
 
 
 def tuned(best):
@@ -14,6 +14,11 @@ def tuned(best):
          "test_error": 0.1 if rate == at else 0.5, "test_loss": 1.0, "diverged": False}
         for norm, at in best.items() for rate in RATES
     ])  # fmt: skip
+
+
+def test_neighbours_of_the_best_rate_are_as_many_as_there_are():
+    found = noise_matching.around_best(tuned({"none": 0.1, "batch": 1.0, "batch_prior": 0.01}))
+    assert found == {"none": (0.03, 0.1, 0.3), "batch": (0.3, 1.0), "batch_prior": (0.01, 0.03)}
 
 
 def test_a_best_rate_at_either_end_is_told():
