@@ -81,9 +81,18 @@ def test_frontier_and_long_runs(runs):
     final = runs[runs["step"] == 2]
     (axes,) = noise_sensitivity.frontier(final, 10.0, 0.3).axes
     assert legend(axes.figure) == ["Baseline", "BN after"]
-    quiet, loud = noise_sensitivity.long_runs(runs, {"none": 0.1, "batch": 1.0}).axes
+    quiet, loud = noise_sensitivity.long_runs(runs.assign(diverged=False), {"none": 0.1, "batch": 1.0}, 40).axes
     assert list(labelled(quiet)) == ["Baseline", "BN after"]
+    assert labelled(loud)["Baseline"].get_xdata().tolist() == [20, 40]
     assert labelled(loud)["Baseline"].get_ydata().tolist() == pytest.approx([20.5, 30.5])
+
+
+def test_a_lost_run_is_drawn_at_chance_where_whole_runs_are_looked_at(runs):
+    runs = runs.assign(diverged=(runs["norm"] == "batch") & (runs["noise"] == 10))
+    lost_between = runs["step"].where(~runs["diverged"], runs["step"].replace({2: 1.5}))
+    loud = noise_sensitivity.long_runs(runs.assign(step=lost_between), {"none": 0.1, "batch": 1.0}, 40).axes[1]
+    assert labelled(loud)["BN after"].get_xdata().tolist() == [20, 40]
+    assert labelled(loud)["BN after"].get_ydata().tolist() == pytest.approx([20.5, 90])
 
 
 def test_increases_and_ratios():

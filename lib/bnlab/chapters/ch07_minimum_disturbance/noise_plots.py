@@ -9,6 +9,7 @@ import math
 import numpy as np
 import pandas as pd
 
+from bnlab.chapters.ch07_minimum_disturbance.noise_matching import CHANCE
 from bnlab.chapters.ch07_minimum_disturbance.noise_prose import NAMES
 from bnlab.figures.shapes import groups, legend_below, lines_with_quartiles, plain_ticks, quartiles, subplots
 from bnlab.figures.style import line_styles
@@ -88,26 +89,37 @@ def increases(matched: pd.DataFrame):
     return figure
 
 
-def long_runs(runs: pd.DataFrame, rates: dict[str, float]):
-    """Plot test errors over the epochs, a panel a noise, each method at its own rate.
+def long_runs(runs: pd.DataFrame, rates: dict[str, float], epochs: int):
+    """Plot test errors over the epochs, a panel a noise, each method at its own rate; a run that is lost, at chance.
 
     Args:
-        runs: table ``long_runs``: ``norm``, ``noise``, ``rate``, ``seed``, ``fc``, ``role``, ``step``, ``test_error``.
+        runs: table ``long_runs``: ``norm``, ``noise``, ``rate``, ``seed``, ``fc``, ``role``, ``step``, ``test_error``,
+            ``diverged``.
         rates: which rate to draw, by norm.
+        epochs: length of a run that is not lost.
     """
     own = runs[(runs["role"] == "reported") & (runs["fc"] == "frozen") & (runs["rate"] == runs["norm"].map(rates))]
+    own = _to_the_end(own).assign(epoch=lambda table: epochs * table["step"] / table["step"].max())
     noises = groups(own["noise"])
     rows = math.ceil(len(noises) / 2)
     figure, panels = subplots(rows, 2, height=2.4 * rows + 1.4, sharey=True, squeeze=False)
     for axes, noise in zip(panels.flat, noises, strict=False):
         drawn = own[own["noise"] == noise].assign(test_error=lambda table: 100 * table["test_error"])
-        lines_with_quartiles(axes, drawn, "step", "test_error", "norm", looks=LOOKS, label=NAMES.get, marker="")
-        axes.set(yscale="log", title=f"noise {noise:g}")
+        lines_with_quartiles(axes, drawn, "epoch", "test_error", "norm", looks=LOOKS, label=NAMES.get, marker="")
+        axes.set(yscale="log", xlim=(0, epochs), title=f"noise {noise:g}")
     for axes in panels.flat[len(noises) :]:
         axes.set_visible(False)
     for axes in panels[-1]:
-        axes.set_xlabel("gradient steps")
+        axes.set_xlabel("epoch")
     for axes in panels[:, 0]:
         axes.set_ylabel("test error (%)")
+    plain_ticks(panels[0][0].yaxis)  # all share it
     legend_below(figure, 2)
     return figure
+
+
+def _to_the_end(runs: pd.DataFrame) -> pd.DataFrame:
+    """Give every run all steps at which whole runs are looked at: where a lost one was not, it errs by chance."""
+    looks = sorted(runs.loc[~runs["diverged"], "step"].unique())
+    wide = runs.pivot(index=["norm", "noise", "seed"], columns="step", values="test_error")
+    return wide.reindex(columns=looks).fillna(CHANCE).stack().rename("test_error").reset_index()
