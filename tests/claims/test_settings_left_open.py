@@ -29,8 +29,9 @@ def test_counts_are_of_the_other_settings_and_a_setting_that_cannot_decide_is_on
 
 def test_a_verdict_says_how_far_it_reaches_and_the_others_stay():
     judged = [Verdict("C-Fig6", "reproduced", "a factor", scale="full"), Verdict("C-Sup", "partly", "x", scale="full")]
-    assert settings_left_open.with_reach(judged, None) == judged
-    told, same = settings_left_open.with_reach(judged, reach(C_Fig6="partly/partly/reproduced"))
+    when = {"After 300 steps": ["C-Fig6"]}
+    assert settings_left_open.with_reach(judged, None, when) == judged
+    told, same = settings_left_open.with_reach(judged, reach(C_Fig6="partly/partly/reproduced"), when)
     assert told.measured == (
         "a factor. After 300 steps it holds in 1 of 2 settings that the document leaves open, partly in 1; in the "
         "book's own it is partly"
@@ -52,8 +53,8 @@ def test_what_differs_is_named(changes, word):
 def test_a_sentence_names_what_turns_a_verdict_alone():
     table = reach(C_Fig6="reproduced/partly/reproduced", C_Fig7="partly/partly/not judged")
     assert settings_left_open.sentence(table) == (
-        "In settings that the document leaves open, the book's own verdict comes out again for C-Fig6 in 1 of 2 (not "
-        "with gain 3.0); C-Fig7 in 1 of 2."
+        "In settings that the document leaves open, the verdict of the same runs in the book's own setting comes out "
+        "again for C-Fig6 (reproduced) in 1 of 2 (not with gain 3.0); C-Fig7 (partly) in 1 of 2."
     )
     assert "not recorded yet" in settings_left_open.sentence(None)
 

@@ -98,8 +98,11 @@ def sentence(reach: pd.DataFrame | None) -> str:
         own = reach[(reach["claim"] == row.claim) & ~reach["changed"].isin((BOOK, MANY))]
         turned = own.loc[own["verdict"] != row.verdict, "changed"].tolist()
         told = f" (not with {', '.join(turned)})" if turned else ""
-        words.append(f"{row.claim} in {row.agree} of {row.settings}{told}")
-    return f"In settings that the document leaves open, the book's own verdict comes out again for {'; '.join(words)}."
+        words.append(f"{row.claim} ({row.verdict}) in {row.agree} of {row.settings}{told}")
+    return (
+        "In settings that the document leaves open, the verdict of the same runs in the book's own setting comes out "
+        f"again for {'; '.join(words)}."
+    )
 
 
 def shares(reach: pd.DataFrame, choices: Mapping[str, tuple]) -> pd.DataFrame:
@@ -122,18 +125,19 @@ def shares(reach: pd.DataFrame, choices: Mapping[str, tuple]) -> pd.DataFrame:
 
 
 def with_reach(
-    verdicts: Sequence[Verdict], reach: pd.DataFrame | None, after: str = "After 300 steps"
+    verdicts: Sequence[Verdict], reach: pd.DataFrame | None, judged: Mapping[str, Sequence[str]]
 ) -> list[Verdict]:
     """Add to each verdict in how many other settings the claim holds; None adds nothing.
 
     Args:
         verdicts: those of a recording.
         reach: what `by_setting` gives.
-        after: when the settings' runs are judged.
+        judged: claims, by when their settings' runs are judged: "After 300 steps".
     """
     if reach is None:
         return list(verdicts)
-    return [_told(verdict, reach[reach["claim"] == verdict.id], after) for verdict in verdicts]
+    when = {claim: after for after, claims in judged.items() for claim in claims}
+    return [_told(verdict, reach[reach["claim"] == verdict.id], when.get(verdict.id, "")) for verdict in verdicts]
 
 
 def _told(verdict: Verdict, own: pd.DataFrame, after: str) -> Verdict:

@@ -83,7 +83,9 @@ def test_likeness_at_its_thresholds():
     assert like(0, 0, 0, batch=-1) == []  # BN two octaves beyond the constant gain: nothing can be told
     assert like(0, 0, 0, batch=0) != []
     assert "cannot be told apart" in finding({})
-    assert "lie between: weights normalised" in finding({"weight_norm": BETWEEN, "batch_frozen_gain": LIKE_BN})
+    like = dict(zip(MIDDLE, (BETWEEN, LIKE_BN, LIKE_BN), strict=True))
+    # Exactly the arms with a normalised forward pass survive like BN: that one lies between changes nothing.
+    assert finding(like) == f"{FINDINGS[False, True, True]} (between it and the constant gain: normalised weights)"
 
 
 def test_a_step_of_a_coarse_grid_is_no_difference():
@@ -100,8 +102,8 @@ def test_the_arms_are_reported():
     assert verdict.measured.endswith(FINDINGS[False, False, True])
     assert "fixed" not in verdict.measured
     beyond = only(verdicts.properties, arms(edges_of(8, -9, 5, batch=[8, 8, 8, 7, 7])))
-    assert "weights normalised at least $2^{8}$" in beyond.measured
-    assert "BN, backward gain frozen below $2^{-4}$" in beyond.measured
+    assert "normalised weights at least $2^{8}$" in beyond.measured
+    assert "BN with frozen backward gain below $2^{-4}$" in beyond.measured
     assert "BN at least $2^{8}$" in beyond.measured  # three of five seeds
     assert "at least" not in only(verdicts.properties, arms(edges_of(1, 1, 1, batch=[8, 8, 7, 7, 7]))).measured
 
@@ -111,10 +113,10 @@ def test_arms_with_nothing_but_weights_are_told_beside_the_others():
     told = only(verdicts.properties, pd.concat([whole, still]))
     assert f"; {FINDINGS[False, False, True]}; with biases" in told.measured
     assert "fixed: Baseline $2^{-2}$" in told.measured
-    assert told.measured.endswith("no property sorts the arms cleanly, for these lie between: weights normalised")
+    assert told.measured.endswith(finding(dict(zip(MIDDLE, (BETWEEN, LIKE_BN, LIKE_BN), strict=True))))
     one = still[still["norm"] == "batch_frozen_gain"]
     alone = only(verdicts.properties, pd.concat([whole, one]))
-    assert alone.measured.endswith("fixed: BN, backward gain frozen $2^{6}$")
+    assert alone.measured.endswith("fixed: BN with frozen backward gain $2^{6}$")
     said = verdicts.forward_alone(pd.concat([whole, one]))
     assert "$2^{-3}$ is survived ($2^{6}$ with $\\gamma$ and $\\beta$ fixed), by BN $2^{6}$" in said
     words = survival_prose.arms(pd.concat([whole, still]))

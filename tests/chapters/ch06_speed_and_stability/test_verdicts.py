@@ -514,7 +514,10 @@ def test_the_product_of_cap_and_rate():
     assert product(under_caps({1.0: 8.0, 4.0: 8.0})).verdict == "not reproduced"  # 8 and 32
     mixed = [under_caps({1.0: 8.0, 4.0: 2.0}, range(4)), under_caps({1.0: 8.0, 4.0: 8.0}, [4])]
     assert product(pd.concat(mixed)).verdict == "partly"
-    assert product(under_caps({1.0: 99.0, 4.0: 4.0})).verdict == "not reproduced"  # beyond the grid
+    beyond = product(under_caps({1.0: 99.0, 4.0: 4.0}))
+    assert beyond.verdict == "not reproduced"
+    assert "bounds, for at some cap the grid ended before the network did in 5 of them" in beyond.measured
+    assert "bounds" not in verdict.measured
     below = product(under_caps({1.0: 0.1, 4.0: 4.0}))
     assert (below.verdict, below.statistic) == ("not reproduced", 1)
     nothing = product(under_caps({1.0: 0.1, 4.0: 0.1}))

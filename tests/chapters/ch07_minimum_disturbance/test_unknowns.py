@@ -6,6 +6,7 @@ import torch
 
 from bnlab import datasets
 from bnlab.chapters.ch07_minimum_disturbance import arrangements, noise_sensitivity, unknown_verdicts, unknowns
+from bnlab.claims import settings_left_open
 from bnlab.claims.ledger import Verdict
 from bnlab.layers.nlms import NlmsConv2d
 from bnlab.sweeps.points import Setting
@@ -86,8 +87,7 @@ def test_a_verdict_says_when_its_settings_were_judged():
             for changed in ("nothing", "gain 3.0", "many")]  # fmt: skip
     reach = pd.DataFrame(rows, columns=["changed", "claim", "verdict"])
     judged = [Verdict(name, "partly", "x", scale="full") for name in ("C-Fig9", "C-Fig10a", "C-99-95")]
-    first, noise, long = unknown_verdicts.with_reach(judged, reach)
+    first, noise, long = settings_left_open.with_reach(judged, reach, unknown_verdicts.JUDGED)
     assert "Before the first step it holds in 0 of 2 settings" in first.measured
     assert "After 300 steps it holds in 2 of 2 settings" in noise.measured
     assert long == judged[2]
-    assert unknown_verdicts.with_reach(judged, None) == judged

@@ -85,8 +85,10 @@ def capped(stability: pd.DataFrame | None, arms: pd.DataFrame | None = None, *, 
     if len(caps) < 2:
         raise coverage.NotRunError("caps were left to the full-scale run")
     whole = pd.concat([_whole_grid(stability, cap) for cap in caps])
-    constant = interventions.products(interventions.largest_stable_rates(whole), NEVER_REACHED)
+    largest = interventions.largest_stable_rates(whole)
+    constant = interventions.products(largest, NEVER_REACHED)
     within = constant["within"].astype(bool)
+    ended = (largest["beyond"] == "above").groupby(largest["seed"]).any().sum()
     spread = (constant["greatest"] / constant["least"]).median()  # of the seeds that survived a rate at all
     verdict = ledger.judge(
         "C-Sup",
@@ -98,6 +100,7 @@ def capped(stability: pd.DataFrame | None, arms: pd.DataFrame | None = None, *, 
         measured=("no rate of the grid was survived" if math.isnan(spread) else
                   f"greatest over least product of cap and largest rate: median {spread:.3g}")
         + f"; within 2, inside the grid in {within.sum()} of {len(constant)} seeds"
+        + (f"; bounds, for at some cap the grid ended before the network did in {ended} of them" if ended else "")
         + survival_verdicts.forward_alone(arms),
     )  # fmt: skip
     return [verdict]

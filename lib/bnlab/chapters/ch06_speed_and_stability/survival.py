@@ -22,9 +22,9 @@ from bnlab.tables import table
 NAMES = {
     "none": "Baseline",
     "gain_channel": "constant gain",
-    "weight_norm": "weights normalised",
-    "batch_frozen_gain": "BN, backward gain frozen",
-    "batch_detached": "BN, statistics detached",
+    "weight_norm": "normalised weights",
+    "batch_frozen_gain": "BN with frozen backward gain",
+    "batch_detached": "BN with detached statistics",
     "batch": "BN",
 }
 PLACES = {"both": "both convolutions", "conv1": "conv1 alone", "conv2": "conv2 alone"}

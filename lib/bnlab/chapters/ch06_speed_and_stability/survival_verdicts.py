@@ -14,11 +14,13 @@ from bnlab.chapters.ch06_speed_and_stability.survival import NAMES
 from bnlab.chapters.ch06_speed_and_stability.survival_arms import ARMS
 from bnlab.claims import coverage, ledger
 from bnlab.claims.ledger import Verdict
+from bnlab.claims.markup import listed
 
 OCTAVE = 1.0  # an arm within it of another survives as much
 COMPARED = ["Baseline, warmed up", "BN", "Baseline"]
 LIKE_BN, LIKE_GAIN, BETWEEN = "like BN", "like the constant gain", "between"
-# Which set of properties has exactly the arms that survive like BN: weights normalised, gain frozen, detached.
+MIDDLE = ("weight_norm", "batch_frozen_gain", "batch_detached")  # arms that have some of BN's properties
+# Which set of properties has exactly those of them that survive like BN.
 FINDINGS = {
     (True, True, True): "each does by itself: a normalised forward pass without the rest, and a gradient that shrinks "
     "without a normalised forward pass",
@@ -76,20 +78,22 @@ def likeness(table: pd.DataFrame, found: pd.DataFrame) -> dict[str, str]:
     most, made = max(OCTAVE, survival.spacing(table)), {}
     if (wide["batch"] - wide["gain_channel"]).median() <= 2 * most:
         return made
-    for norm in ("weight_norm", "batch_frozen_gain", "batch_detached"):
+    for norm in MIDDLE:
         behind, ahead = (wide["batch"] - wide[norm]).median(), (wide[norm] - wide["gain_channel"]).median()
         made[norm] = LIKE_BN if behind <= most else LIKE_GAIN if ahead <= most else BETWEEN
     return made
 
 
 def finding(like: Mapping[str, str]) -> str:
-    """Say which property sorts the arms, in the words of `FINDINGS`."""
+    """Say which property sorts the arms, in the words of `FINDINGS`: exactly those that have it survive like BN.
+
+    An arm between BN and the constant gain does not; it is named beside.
+    """
     if not like:
         return "BN is hardly beyond the constant gain, so that the arms cannot be told apart"
-    if between := [NAMES[norm] for norm, kind in like.items() if kind == BETWEEN]:
-        return f"no property sorts the arms cleanly, for these lie between: {', '.join(between)}"
-    order = ("weight_norm", "batch_frozen_gain", "batch_detached")
-    return FINDINGS[tuple(like[norm] == LIKE_BN for norm in order)]
+    said = FINDINGS[tuple(like[norm] == LIKE_BN for norm in MIDDLE)]
+    between = [NAMES[norm] for norm in MIDDLE if like[norm] == BETWEEN]
+    return f"{said} (between it and the constant gain: {listed(between)})" if between else said
 
 
 def forward_alone(table: pd.DataFrame | None) -> str:

@@ -1,4 +1,4 @@
-"""The verdicts of chapter 06 that three hundred steps can judge, in every setting of `unknowns` and `unknown_rates`."""
+"""Verdicts of chapter 06 that five or three hundred steps judge, in every setting of `unknowns` and `unknown_rates`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from bnlab.chapters.ch06_speed_and_stability import cause_verdicts as causes
 from bnlab.chapters.ch06_speed_and_stability import eigenvalue_verdicts as eigenvalues
 from bnlab.chapters.ch06_speed_and_stability import training_verdicts as trainings
 from bnlab.chapters.ch06_speed_and_stability.unknown_rates import NAMES
-from bnlab.chapters.ch06_speed_and_stability.unknowns import FIFTH, FIRST_ONLY, UNKNOWNS
+from bnlab.chapters.ch06_speed_and_stability.unknowns import FIFTH, FIRST_ONLY, STEPS, UNKNOWNS
 from bnlab.claims import settings_left_open
 
-CLAIMS = ("C-Fig5", "C-Fig6", "C-Fig8b", "C-Fig7", "C-Fig8a", "C-Def")
+EARLY, LATE = ("C-Fig5", "C-Fig6", "C-Fig8b"), ("C-Fig7", "C-Fig8a", "C-Def")
 OF_RATES = ("C-BN-LR",)
+JUDGED = {f"After {FIFTH} steps": EARLY, f"After {STEPS} steps": LATE + OF_RATES}
 WHERE = {"scale": "full", "data": ""}
 QUESTIONS = (
     lambda runs: eigenvalues.powers(_first(runs), **WHERE),
@@ -29,7 +30,7 @@ def by_setting(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:
     """The verdicts under each setting of ``unknowns`` and ``unknown_rates``, as `settings_left_open`; or None."""
     rates = {name: UNKNOWNS[name] for name in NAMES}
     asked = (
-        ("unknowns", UNKNOWNS, CLAIMS, QUESTIONS),
+        ("unknowns", UNKNOWNS, EARLY + LATE, QUESTIONS),
         ("unknown_rates", rates, OF_RATES, (lambda runs: causes.higher_rates(runs, **WHERE),)),
     )
     found = [settings_left_open.by_setting(tables[name], *how) for name, *how in asked if name in tables]

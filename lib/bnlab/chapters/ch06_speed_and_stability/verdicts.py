@@ -14,6 +14,7 @@ from bnlab.chapters.ch06_speed_and_stability import cause_verdicts as causes
 from bnlab.chapters.ch06_speed_and_stability import eigenvalue_verdicts as eigenvalues
 from bnlab.chapters.ch06_speed_and_stability import survival_verdicts as survivals
 from bnlab.chapters.ch06_speed_and_stability import training_verdicts as trainings
+from bnlab.chapters.ch06_speed_and_stability import unknown_verdicts
 from bnlab.claims import ledger, settings_left_open
 from bnlab.claims.coverage import judged
 from bnlab.claims.ledger import Verdict
@@ -56,7 +57,8 @@ def full(
     """
     by_table = {name: f"{data}, {passes} of the document's {DOCUMENT_EPOCHS} epochs"
                 for name, passes in (("long_runs", epochs), ("arms", arm_epochs))}  # fmt: skip
-    return settings_left_open.with_reach(_runs(tables, epochs, scale=scale, data={"": data, **by_table}), reach)
+    made = _runs(tables, epochs, scale=scale, data={"": data, **by_table})
+    return settings_left_open.with_reach(made, reach, unknown_verdicts.JUDGED)
 
 
 def architecture(parameters: int, features: Mapping[int, int], data: str) -> Verdict:

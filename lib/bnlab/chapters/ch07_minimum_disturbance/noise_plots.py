@@ -122,4 +122,5 @@ def _to_the_end(runs: pd.DataFrame) -> pd.DataFrame:
     """Give every run all steps at which whole runs are looked at: where a lost one was not, it errs by chance."""
     looks = sorted(runs.loc[~runs["diverged"], "step"].unique())
     wide = runs.pivot(index=["norm", "noise", "seed"], columns="step", values="test_error")
-    return wide.reindex(columns=looks).fillna(CHANCE).stack().rename("test_error").reset_index()
+    filled = wide.reindex(columns=looks).fillna(CHANCE)
+    return filled.melt(value_name="test_error", ignore_index=False).reset_index()

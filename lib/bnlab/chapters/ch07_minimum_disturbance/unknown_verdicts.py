@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -10,11 +10,10 @@ from bnlab.chapters.ch07_minimum_disturbance import arrangement_verdicts as judg
 from bnlab.chapters.ch07_minimum_disturbance import arrangements, noise_verdicts
 from bnlab.chapters.ch07_minimum_disturbance.unknowns import NAMES
 from bnlab.claims import settings_left_open
-from bnlab.claims.ledger import Verdict
 from bnlab.sweeps.unknowns import UNKNOWNS
 
-AT_START = ("C-Fig9", "C-First", "A-NLMS")  # judged before the first step
-TRAINED = ("C-Drift", "C-Fig10a")  # after 300
+AT_START, TRAINED = ("C-Fig9", "C-First", "A-NLMS"), ("C-Drift", "C-Fig10a")
+JUDGED = {"Before the first step": AT_START, "After 300 steps": TRAINED}
 CHOICES = {name: UNKNOWNS[name] for name in NAMES}
 WHERE = {"scale": "full", "data": ""}
 LOOKS = (
@@ -35,15 +34,6 @@ def by_setting(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:
         if name in tables
     ]
     return pd.concat(found, ignore_index=True) if found else None
-
-
-def with_reach(verdicts: Sequence[Verdict], reach: pd.DataFrame | None) -> list[Verdict]:
-    """Add to each verdict in how many other settings it comes out again; None adds nothing."""
-    if reach is None:
-        return list(verdicts)
-    for claims, after in ((AT_START, "Before the first step"), (TRAINED, "After 300 steps")):
-        verdicts = settings_left_open.with_reach(verdicts, reach[reach["claim"].isin(claims)], after)
-    return list(verdicts)
 
 
 def _start(looks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -13,7 +13,7 @@ from bnlab.chapters.ch07_minimum_disturbance import arrangement_verdicts as arra
 from bnlab.chapters.ch07_minimum_disturbance import formula_verdicts as formulas
 from bnlab.chapters.ch07_minimum_disturbance import noise_verdicts as noise
 from bnlab.chapters.ch07_minimum_disturbance import unknown_verdicts
-from bnlab.claims import ledger
+from bnlab.claims import ledger, settings_left_open
 from bnlab.claims.coverage import judged
 from bnlab.claims.ledger import Verdict
 
@@ -79,7 +79,7 @@ def full(
         *judged(["C-Fig10b"], noise.settles_higher, long, epochs, **where),
         *judged(["C-99-95"], noise.accuracies, long, epochs, **where),
     ]
-    return unknown_verdicts.with_reach(made, reach)
+    return settings_left_open.with_reach(made, reach, unknown_verdicts.JUDGED)
 
 
 def _arrangements(tables: Mapping[str, pd.DataFrame], epochs: int, *, scale: str, data: str) -> list[Verdict]:
