@@ -59,6 +59,6 @@ def test_verdicts_that_are_others_by_shorter_runs():
         columns=["changed", "claim", "verdict"],
     )
     whole = judged(C_Fig5="partly", C_Fig7="partly")
-    assert "C-Fig5 is not reproduced, not partly in the book's own" in figure_prose.other_verdicts(reach, whole)
+    assert "C-Fig5 is not reproduced (above: partly) in the book's own" in figure_prose.other_verdicts(reach, whole)
     assert figure_prose.other_verdicts(reach, judged(C_Fig5="not reproduced")) == ""
     assert figure_prose.other_verdicts(None, whole) == ""
