@@ -83,5 +83,6 @@ def other_verdicts(reach: pd.DataFrame | None, verdicts: Sequence[Verdict]) -> s
         return ""
     own = reach[reach["changed"] == BOOK].set_index("claim")["verdict"]
     whole = {verdict.id: verdict.verdict for verdict in verdicts}
-    told = [f"{claim} is {word} (above: {whole[claim]})" for claim, word in own.items() if whole.get(claim, word) != word]
+    others = {claim: word for claim, word in own.items() if whole.get(claim, word) != word}
+    told = [f"{claim} is {word} (above: {whole[claim]})" for claim, word in others.items()]
     return f"By these runs, shorter and at fewer rates, {listed(told)} in the book's own setting." if told else ""
