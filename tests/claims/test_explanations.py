@@ -36,12 +36,32 @@ def write(mini, *rows):
 )
 def test_which_way_a_test_speaks(mini, monkeypatch, verdict, in_favour, says):
     write(mini, {**ROW, "for": ["T-Sum"] if in_favour else [], "against": [] if in_favour else ["T-Sum"]})
-    rows = [{"id": "T-Sum", "verdict": verdict, "measured": "2"}]
+    rows = [{"id": "T-Sum", "verdict": verdict, "measured": "2", "scale": None, "data": ""}]
     monkeypatch.setattr(explanations.verdicts, "collect", lambda where=None: rows)
     found = explanations.outcomes()
-    assert found.to_dict("records") == [
-        {"explanation": "Sums", "claim": "T-Sum", "verdict": verdict, "says": says, "cause": True, "measured": "2"}
-    ]
+    told = {"explanation": "Sums", "claim": "T-Sum", "verdict": verdict, "says": says, "cause": True, "measured": "2"}
+    assert found.to_dict("records") == [{**told, "where": ""}]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "scale", "data", "words"),
+    [
+        ("partly", "full", "MNIST, CIFAR-10 (JPEG)", "Full scale, MNIST, CIFAR-10 (JPEG): 2"),
+        ("partly", "quick", "digits", "Quick run, digits: 2"),
+        ("refuted", "quick", "", "Quick run: 2"),
+        ("not run at full scale", "full", "CIFAR-10 (JPEG)", "CIFAR-10 (JPEG): 2"),  # a smaller run, which is told
+        ("not built", None, "", "2"),
+    ],
+)
+def test_a_number_stands_with_the_run_and_the_data_that_it_is_from(mini, monkeypatch, verdict, scale, data, words):
+    write(mini, {**ROW, "for": ["T-Sum"], "against": []})
+    rows = [{"id": "T-Sum", "verdict": verdict, "measured": "2", "scale": scale, "data": data}]
+    monkeypatch.setattr(explanations.verdicts, "collect", lambda where=None: rows)
+    shown = []
+    monkeypatch.setattr(explanations, "display", lambda *given: shown.append(given))
+    explanations.show()
+    explanations.show_matrix()
+    assert [f">{words}</span>" in markup for markup, _ in shown] == [True, True]
 
 
 def test_what_is_displayed_links_to_every_card(mini, capsys):

@@ -113,7 +113,8 @@ def test_the_counts_name_every_verdict_that_other_draws_overturn(built, shown):
     draws[2]["verdicts"] = held | {"T-Trend": {"verdict": "reproduced"}}
     write_draws(built, *draws)
     ledger_page.show_counts()
-    assert shown[2].endswith('in twenty: <a href="#T-Trend">T-Trend</a> (1 of 2 draws).</p>')
+    assert "in twenty, with how often each came out again: <a" in shown[2]
+    assert shown[2].endswith('again: <a href="#T-Trend">T-Trend</a> (1 of 2 draws).</p>')
     write_draws(built, *draws, code="earlier")
     ledger_page.show_counts()
     assert shown[3].endswith(" Drawn before the last change of the code behind them: 2, of chapters 90.</p>")

@@ -11,6 +11,7 @@ import pandas as pd
 import yaml
 
 from bnlab.claims import book, ledger, verdicts
+from bnlab.claims.cards import NOT_RUN, SHORT
 from bnlab.claims.ledger import LedgerError
 from bnlab.claims.markup import badge, display, link, mathematics, small
 
@@ -65,7 +66,11 @@ def _explanation(row: object, known: dict) -> Explanation:
 
 
 def outcomes(where: Path | None = None) -> pd.DataFrame:
-    """One row a test: ``explanation``, ``claim``, ``verdict``, ``says`` (one of `WORDS`), ``cause``, ``measured``."""
+    """One row a test.
+
+    Columns: ``explanation``, ``claim``, ``verdict``, ``says`` (one of `WORDS`), ``cause``, ``measured``, and ``where``,
+    the run and the data that the number is from.
+    """
     found = {row["id"]: row for row in verdicts.collect(where)}
     rows = []
     for explanation in explanations(where):
@@ -74,8 +79,15 @@ def outcomes(where: Path | None = None) -> pd.DataFrame:
             says = SAYS.get(verdict)
             says = says if says is None or in_favour else -says
             cause = claim in explanation.causes
-            rows.append((explanation.name, claim, verdict, WORDS[says], cause, found[claim]["measured"]))
-    return pd.DataFrame(rows, columns=["explanation", "claim", "verdict", "says", "cause", "measured"])
+            told = found[claim]["measured"], _where(found[claim])
+            rows.append((explanation.name, claim, verdict, WORDS[says], cause, *told))
+    return pd.DataFrame(rows, columns=["explanation", "claim", "verdict", "says", "cause", "measured", "where"])
+
+
+def _where(row: dict) -> str:
+    """Name the run that decides and its data; where full scale is what lacks, the data alone."""
+    run = "" if row["verdict"] == NOT_RUN else SHORT.get(row["scale"], "")
+    return ", ".join(filter(None, (run, row["data"])))
 
 
 def show_matrix() -> None:
@@ -119,7 +131,8 @@ def show() -> None:
 
 
 def _outcome(row, pages: dict[str, str]) -> str:
-    """One test: its claim, the verdict, what that says of the explanation, and what was measured."""
+    """One test: its claim, the verdict, what that says of the explanation, and what was measured on which data."""
     claim = link(f"{pages[ledger.claims()[row.claim].chapter]}.html#claim-{row.claim}", row.claim)
     kind = ", the cause tested" if row.cause else ""
-    return f"{claim} {badge(row.verdict)} <strong>{row.says}</strong>{kind}{small(mathematics(row.measured))}"
+    measured = ": ".join(filter(None, (row.where[:1].upper() + row.where[1:], row.measured)))
+    return f"{claim} {badge(row.verdict)} <strong>{row.says}</strong>{kind}{small(mathematics(measured))}"

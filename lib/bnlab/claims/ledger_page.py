@@ -44,7 +44,8 @@ def _unsteady(rows: list[dict], linked: Callable[[str, str], str] = lambda addre
         return f"{words}."
     moved = [row for row in drawn if row["reach"]["agree"] < STEADY * row["reach"]["draws"]]
     named = ", ".join(f"{linked('#' + row['id'], row['id'])} ({row['reach']['short']})" for row in moved)
-    words += f". Overturned more often than one time in twenty: {named or 'none'}."
+    often = ", with how often each came out again" if moved else ""  # the numbers are not of what overturns it
+    words += f". Overturned more often than one time in twenty{often}: {named or 'none'}."
     if earlier := [row for row in drawn if row["reach"]["changed"]]:
         chapters = ", ".join(dict.fromkeys(row["chapter"] for row in earlier))
         words += f" Drawn before the last change of the code behind them: {len(earlier)}, of chapters {chapters}."

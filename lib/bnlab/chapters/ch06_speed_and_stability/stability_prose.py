@@ -80,8 +80,9 @@ def caps_in_short(stability: pd.DataFrame) -> str:
         return "no cap on the largest was seen to let larger rates survive"
     said = "caps on the largest let larger rates survive"
     if any(found.open_ended for found in helping.values()):
-        said += "; whether in proportion, the grid of rates was too short to show"
-    return said
+        return f"{said}; whether in proportion, the grid of rates was too short to show"
+    products = [cap * found.rate for cap, found in helping.items()]
+    return f"{said}, {'in proportion' if max(products) <= 2 * min(products) else 'but not in proportion'}"
 
 
 def narrowed(table: pd.DataFrame | None, data: str) -> str:
