@@ -39,7 +39,7 @@ def test_declared_rates_that_were_not_run_are_told():
 
 def test_eight_seeds_are_enough_and_seven_are_not():
     assert "should have eight seeds and has 7" in noise_prose.of_seeds(7)
-    assert noise_prose.of_seeds(8) == "it has 8 seeds, so that a sign test gives at least 0.008"
+    assert noise_prose.of_seeds(8) == "it has 8 seeds, so that a one-sided sign test gives at least 0.004"
 
 
 def test_long_runs_are_told_or_missed():

@@ -56,7 +56,7 @@ def of_seeds(count: int) -> str:
     """
     if count < HEADLINE_SEEDS:
         return f"it should have eight seeds and has {count}, whose p values allow no correction for several tests"
-    return f"it has {count} seeds, so that a sign test gives at least {2 / 2**count:.3f}"
+    return f"it has {count} seeds, so that a one-sided sign test gives at least {1 / 2**count:.3f}"
 
 
 def long_told(runs: pd.DataFrame | None, epochs: int) -> str:

@@ -47,8 +47,8 @@ def under_noise(runs: pd.DataFrame | None, *, scale: str, data: str) -> list[Ver
         seeds=count,
         scale=scale,
         data=data,
-        measured=f"noise {found['noise'].max():g}, clean error {level:.2f} ({_reach(reached, count)}): increase in "
-        f"points, median [quartiles]: {_increases(increase)}; {_orders(increase)}",
+        measured=f"noise {found['noise'].max():g}, clean error {level:.2f} ({_reach(found, level, count)}): increase "
+        f"in points, median [quartiles]: {_increases(increase)}; {_orders(increase)}",
     )
     return [made]
 
@@ -95,12 +95,17 @@ def _errors(ends: pd.DataFrame, name: str) -> None:
         raise LedgerError(f"{name}: one is infinite.")
 
 
-def _reach(reached: pd.Series, count: int) -> str:
-    short = [f"{NAMES[norm]} in {reached[norm]}" for norm in NAMES if norm in reached and reached[norm] < count]
-    if not short:
-        return "which all reach in every seed"
-    told = f"reached by {', '.join(short)} of {count} seeds, by all others always"
-    return f"{told}; a method that misses it is not judged"
+def _reach(found: pd.DataFrame, level: float, count: int) -> str:
+    """Say which methods stand at the level in every seed: they come down to it, and are not below it from the start."""
+    missed, told = found[~found["reached"]], []
+    below = missed["clean_error"] < level
+    for words, rows in (("already below it at the lowest rate", missed[below]), ("never down to it", missed[~below])):
+        often = rows["norm"].value_counts()
+        names = [f"{name} in {often[norm]}" for norm, name in NAMES.items() if norm in often]
+        told += [f"{words} are {', '.join(names)} of {count} seeds"] if names else []
+    if not told:
+        return "which all come down to in every seed"
+    return f"{'; '.join(told)}: a method that is so in a seed is not judged"
 
 
 def _increases(increase: pd.DataFrame) -> str:
