@@ -130,7 +130,7 @@ def test_long_runs_are_told_beside_the_short():
     short = arms(edges_of(-3, -3, 5))
     long = arms(edges_of(-4, -3, 5, batch=[5] * 5), octaves=(4, 5, 6, 7), steps=3000)
     told = only(verdicts.properties, pd.concat([short, long[long["swept"] != "neither"]]))
-    assert "after 3,000 steps, run around these edges: Baseline below $2^{4}$" in told.measured
+    assert "after 3,000 steps, from these edges outwards: Baseline below $2^{4}$" in told.measured
     assert "BN $2^{5}$" in told.measured
     assert told.statistic == 9  # of the short ones
 

@@ -58,7 +58,16 @@ def caps(stability: pd.DataFrame) -> str:
         return "No cap that binds was tried."
     if len(helping) < 2 or not all(found.open_ended for found in helping.values()):
         rates = listed([str(found) for found in capped.values()])
-        return f"With caps on conv2's eigenvalues of {_caps(capped)} the medians are {rates}."
+        highest, lowest = max(capped), min(capped)
+        said = (
+            f"With conv1 held it survives {own} without a cap that binds, and under caps of {_caps(capped)} {rates}. "
+        )
+        if highest == lowest or not capped[highest].rate:
+            return said.rstrip()
+        return (
+            f"{said}From the highest cap to the lowest, {highest / lowest:g} times, the rate grows "
+            f"{capped[lowest].rate / capped[highest].rate:g} times."
+        )
     end, ratio = stability["learning_rate"].max(), max(helping) / min(helping)
     said = (
         f"With conv1 held, caps on conv2's eigenvalues help: those of {_caps(helping)} raise the median from "

@@ -49,7 +49,7 @@ def properties(table: pd.DataFrame | None, *, scale: str, data: str) -> list[Ver
         words += [finding(likeness(fixed, apart))] if set(ARMS) <= set(apart["norm"]) else []
     for steps in survival.lengths(whole)[1:]:
         words.append(
-            f"after {steps:,} steps, run around these edges: {_listed(_of_both(survival.edges(whole, steps)))}"
+            f"after {steps:,} steps, from these edges outwards: {_listed(_of_both(survival.edges(whole, steps)))}"
         )
     verdict = ledger.judge(
         "L-2x2",
