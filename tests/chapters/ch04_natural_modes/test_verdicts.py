@@ -37,6 +37,9 @@ GOOD = verdicts.Found(
     off_convention=(0.0, 1e-15, -1e-15),
     off_tau=(1e-9, -1e-12),
     tau_undefined=80,
+    tau_rates=160,
+    tau_alternating=80,
+    around=(1.8, 1.9),
     slowest_below=0,
     slowest_above=3,
     crossover=1.818,
@@ -173,6 +176,28 @@ def test_everything_is_judged_once():
 )
 def test_criteria_of_the_page(claim, changed, expected):
     assert verdict(claim, replace(GOOD, **changed)) == expected
+
+
+@pytest.mark.parametrize(
+    ("claim", "changed", "words"),
+    [
+        ("C-Tau", {}, "undefined at 80 of 160 stable rates, all those with"),
+        ("C-Tau", {"tau_undefined": 79}, "undefined at 79 of 160 stable rates"),
+        ("C-Tau", {"tau_undefined": 0, "tau_alternating": 0}, "undefined at 0 of 160 stable rates"),
+        (
+            "C-TauMin",
+            {},
+            r"1.80 that of $\lambda_{\min}$; at 1.90 that of $\lambda_{\max}$; the switch by the formula: 1.818",
+        ),
+        ("C-TauMin", {"slowest_above": 2}, r"at 1.90 that of $\lambda_3$"),
+        ("C-Rnorm", {}, "the 2 largest eigenvalues"),
+        ("C-Eq5", {"column_times_matrix": "defined"}, "of a column and the matrix is defined"),
+    ],
+)
+def test_cards_tell_what_was_looked_at(claim, changed, words):
+    (card,) = (one.measured for one in verdicts.quick(replace(GOOD, **changed), tables(), FITS) if one.id == claim)
+    assert words in card
+    assert ("all those" in card) == ("all those" in words)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ GOOD = verdicts.Found(
     kappa_integers=(212.1, 288.2, 206.0),
     rising=(4.0, 5.0, 6.0),
     largest_share=0.5,
+    bound_matrices=100,
 )
 NONE = verdicts.Violations(eigenvalues=120000, outside=0, fallen=0, risen=0)
 ARMS = ("Baseline", "BatchNorm", "BN_Amplify", "BN_Suppress")
@@ -229,6 +230,36 @@ def test_lost_responses_are_errors(table, words):
     ):
         with pytest.raises(LedgerError, match=words):
             judge()
+
+
+def card(claim, found=GOOD, **other):
+    (said,) = (one.measured for one in verdicts.quick(found, NONE, tables(**other)) if one.id == claim)
+    return said
+
+
+def test_the_baseline_is_not_counted_against_itself():
+    assert "first convolution: 15 of 15 matrices of the other networks" in card("C-Conv1")
+    moved = changed(responses(), 0, "identical", layer="conv1", variant="BN_Amplify", seed=3)
+    assert "first convolution: 14 of 15 matrices of the other networks" in card("C-Conv1", responses=moved)
+
+
+def test_the_third_toy_stands_on_its_card():
+    assert "both extremes in one channel, gains within 10 % of 1: 100 to 100;" in card("C-Ctl")
+    moved = replace(GOOD, kappa_nudged=(101.0, 97.5, 100.0))
+    assert "both extremes in one channel, gains within 10 % of 1: 100 to 97.5;" in card("C-Ctl", moved)
+
+
+@pytest.mark.parametrize(
+    ("excess", "words"),
+    [
+        (-1e-17, "LeNet: no violation; centring leaves 4 % of its"),
+        (0.99e-10, "LeNet: no violation;"),
+        (2e-10, "LeNet: an eigenvalue out by 2e-10 of"),
+    ],
+)
+def test_a_violation_in_a_layer_is_told_as_one(excess, words):
+    table = changed(tables()["centring"], excess, "below", weights="BN, rate 0.1")
+    assert words in card("C-Cent", centring=table)
 
 
 def scaled(rows):

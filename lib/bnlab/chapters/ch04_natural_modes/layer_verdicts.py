@@ -27,7 +27,7 @@ def of_layer(tables: Tables, fits: pd.DataFrame, **where: str) -> list[Verdict]:
             statistic=off_slope,
             **where,
             measured=f"{len(lines)} lines (modes and rates): slopes off by at most {off_slope:.1g} of themselves, "
-            f"smallest R² one minus {1 - r_squared:.0e}",
+            f"R² at least 1 - {max(1 - r_squared, 0):.0e}",
         ),
         _stochastic(tables, **where),
         _levers(tables, **where),
@@ -51,8 +51,8 @@ def _stochastic(tables: Tables, **where: str) -> Verdict:
         **where,
         measured=f"with the sliding window up to {worst['sliding'].max():.0f} standard errors from Eq. 6, with "
         f"independent patches at most {worst['independent'].max():.1f}, at {share:.2g} of $2/\\mathrm{{tr}}\\,R$; "
-        f"bounds on $\\mu$: mean {bound[0]:.3g}, $2/\\mathrm{{tr}}\\,R$ {bound[1]:.3g}, sharp mean-square "
-        f"{bound[2]:.3g}",
+        f"bounds on $\\mu$: in the mean, $2/\\lambda_{{\\max}}$ = {bound[0]:.3g}; in the mean square, by the textbook "
+        f"$2/\\mathrm{{tr}}\\,R$ = {bound[1]:.3g}, by the sharp bound {bound[2]:.3g}",
     )
 
 

@@ -14,6 +14,8 @@ from bnlab.claims.ledger import Verdict, correction, identity, judge
 
 Tables = Mapping[str, pd.DataFrame]
 
+_FOUR = (r"\lambda_{\min}", r"\lambda_2", r"\lambda_3", r"\lambda_{\max}")  # the page's four eigenvalues, ascending
+
 
 @dataclass(frozen=True)
 class Found:
@@ -46,6 +48,9 @@ class Found:
     off_convention: Sequence[float]  # slopes of three losses by autograd over those expected, minus 1
     off_tau: Sequence[float]  # fitted time constants over the corrected formula, minus 1, in the whole stable range
     tau_undefined: int  # stable rates at which the printed formula is not a number
+    tau_rates: int  # stable rates looked at
+    tau_alternating: int  # of them those above 1 / lambda, where the sign alternates
+    around: Sequence[float]  # rates of the two runs that follow, in 1 / lambda_max
     slowest_below: int  # of four modes, 0 for lambda_min, below 2 / (lambda_min + lambda_max)
     slowest_above: int
     crossover: float  # 2 / (lambda_min + lambda_max), in 1 / lambda_max
@@ -82,8 +87,8 @@ def _optimum(found: Found) -> list[Verdict]:
             identity(found.orthogonality < 1e-9),
             statistic=found.orthogonality,
             data=found.title,
-            measured=f"{found.orthogonality:.0e} of its size at $W = 0$, with {found.left_over:.0%} of the power left "
-            "in the error",
+            measured=f"$E[XE_o]$ is {found.orthogonality:.0e} of its size at $W = 0$, while the error keeps "
+            f"{found.left_over:.0%} of the power of $D$",
         ),
         judge(
             "C-Eq2",
@@ -97,7 +102,7 @@ def _optimum(found: Found) -> list[Verdict]:
             identity(off_wiener < 1e-8),
             statistic=off_wiener,
             data=found.title,
-            measured=f"{found.wiener_full:.0e} from least squares; {found.wiener_singular:.0e} with "
+            measured=f"{found.wiener_full:.0e} from least squares at full rank; {found.wiener_singular:.0e} with "
             f"{found.without_power} modes without power",
         ),
     ]
@@ -114,17 +119,18 @@ def _update(found: Found) -> list[Verdict]:
             ),
             statistic=found.off_law,
             data=found.title,
-            measured=f"printed: one step multiplies the loss by {found.loss_printed:.3g}, {found.few_steps} the error "
-            f"by {found.growth_printed:.1e}; corrected: by {found.loss_corrected:.2g}, and the modes are on "
-            f"$(1-\\mu\\lambda)^n$ to {found.off_law:.0e}",
+            measured=f"printed: the loss times {found.loss_printed:.3g} in one step, the weight error times "
+            f"{found.growth_printed:.1e} in {found.few_steps}; corrected: the loss times {found.loss_corrected:.2g} in "
+            f"one step, and the modes are on $(1-\\mu\\lambda)^n$ to {found.off_law:.0e}",
         ),
         judge(
             "C-Eq5",
             identity(off_matrix < 1e-10),
             statistic=off_matrix,
             data=found.title,
-            measured=f"row {found.as_row:.0e}, column {found.as_column:.0e}; with a column in its place the printed "
-            f"product is {found.column_times_matrix}",
+            measured=f"from the matrix power: {found.as_row:.0e} read as a row, as printed; {found.as_column:.0e} as a "
+            "column, with the matrix on its left. The printed product of a column and the matrix is "
+            f"{found.column_times_matrix}",
         ),
         judge(
             "C-V",
@@ -150,6 +156,11 @@ def _each_mode(found: Found) -> list[Verdict]:
     off_convention = largest(found.off_convention, "slopes by autograd")
     edge_holds = found.decays < 1e-10 and abs(found.stays - 1) < 1e-6 and found.grows > 1e10
     below, above = found.slowest_below, found.slowest_above
+    slowest = "; ".join(
+        f"at {rate:.2f} that of ${_FOUR[mode]}$" for rate, mode in zip(found.around, (below, above), strict=True)
+    )
+    # The printed logarithm has no value above 1 / lambda alone, so equal counts mean the same rates.
+    these = ", all those with $\\mu\\lambda > 1$" if 0 < found.tau_undefined == found.tau_alternating else ""
     return [
         judge(
             "C-Stab",
@@ -165,14 +176,14 @@ def _each_mode(found: Found) -> list[Verdict]:
             correction(found.tau_undefined == 0 and off_tau < 1e-6, off_tau < 1e-6),
             statistic=off_tau,
             measured=f"with the modulus: slopes to {off_tau:.0e} on both sides of $\\mu\\lambda = 1$; printed: "
-            f"undefined at {found.tau_undefined} of the stable rates looked at",
+            f"undefined at {found.tau_undefined} of {found.tau_rates} stable rates{these}",
         ),
         judge(
             "C-TauMin",
             correction(below == above == 0, below == 0 and above == 3),
             statistic=found.crossover,
-            measured="the slowest mode changes from $\\lambda_{\\min}$ to $\\lambda_{\\max}$ at "
-            f"$\\mu\\lambda_{{\\max}} = {found.crossover:.3f}$",
+            measured=f"slowest mode of a run, by $\\mu\\lambda_{{\\max}}$: {slowest}; the switch by the "
+            f"formula: {found.crossover:.3f}",
         ),
         judge(
             "C-CEntry",
@@ -187,8 +198,8 @@ def _each_mode(found: Found) -> list[Verdict]:
             identity(max(off_positions, off_convention) < 1e-10),
             statistic=off_positions,
             data=found.title,
-            measured=f"eigenvalues of the sum are $M$ = {found.positions} times those of the mean, to "
-            f"{off_positions:.0e}; gradients too, to {off_convention:.0e}",
+            measured=f"the {len(found.off_positions)} largest eigenvalues of the sum are $M$ = {found.positions} times "
+            f"those of the mean, to {off_positions:.0e}; gradients too, to {off_convention:.0e}",
         ),
     ]
 
