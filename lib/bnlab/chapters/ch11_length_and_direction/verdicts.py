@@ -93,9 +93,10 @@ def _consequences(found: Found) -> Verdict:
         statistic=off,
         seeds=len(found.off_corrected),
         data=found.title,
-        measured=f"Relative errors are at most {off:.0e}. Relative to $\\lVert w\\rVert\\lVert\\nabla L\\rVert$, the slope "
-        f"along $w$ with $\\epsilon > 0$ is as derived to {off_radial:.0e}, and the largest of a layer's units is at "
-        f"least {found.least_radial:.0e} in every draw; relative to itself it is as derived to {found.off_own:.0e}.",
+        measured=f"Relative errors are at most {off:.0e}. Relative to $\\lVert w\\rVert\\lVert\\nabla L\\rVert$, the "
+        f"slope along $w$ with $\\epsilon > 0$ is as derived to {off_radial:.0e}, and the largest of a layer's units "
+        f"is at least {found.least_radial:.0e} in every draw; relative to itself it is as derived to "
+        f"{found.off_own:.0e}.",
     )
 
 
