@@ -17,7 +17,7 @@ EXCEPTIONS = (
     "C-Fig6 C-Fig8b C-BN-LR C-Order C-Drift C-Fig10a E-Batch C-SGD C-Fig9 B-Xav E-Bwd2 E-Noise2 C-Eq1 C-D E-Conv "
     "E-Cost C-Def C-Fig7 C-Fig8a C-Sep C-First A-NLMS"
 )
-OF_CHAPTERS_11_AND_12 = "E-Dec4 E-Dec4b E-HS1 E-OLS6 E-OLS4 E-Margin E-NTK1 E-HS5"
+OF_CHAPTERS_11_AND_12 = "E-Dec3 E-Dec4 E-Dec4b E-HS1 E-OLS6 E-OLS4 E-Margin E-NTK1 E-HS5"
 
 
 def row(**more) -> dict:

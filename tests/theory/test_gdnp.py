@@ -40,6 +40,17 @@ def test_gradient_norm_is_a_pythagoras():
         assert gdnp.squared_gradient_norm(f, g * v) == pytest.approx(float(expected), rel=1e-10)
 
 
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+def test_the_coefficient_of_u_is_bounded_at_every_length_stationary_or_not(scale):
+    f = gaussian(loss=halfspaces.logistic(scale))
+    for seed in range(20):
+        w = draw(4, seed=seed, purpose="w")
+        v = w / torch.sqrt(w @ f.S @ w)
+        for g in (-9.0, -1.0, -0.01, 0.3, 2.0, 9.0):
+            c1, _ = f.coefficients(g * v)
+            assert 0 <= c1 <= scale
+
+
 def test_gdnp_is_descent_on_the_rayleigh_quotient():
     f, w = gaussian(), draw(4, purpose="w")
     L = torch.linalg.eigvalsh(f.S)[-1].item()

@@ -5,9 +5,12 @@ For w = g v with v'Sv = 1 (what batch normalisation makes of a weight) and Gauss
 
     ||grad f||^2 = c1^2 (rho(v) - min rho) + (d f / d g)^2,      rho as in `rayleigh`.
 
-So once the length is stationary, the SQUARED norm inherits the rate of descent on rho. |c1| is at most sup |phi'|
-there: d f / d g = 0 makes c1 = (1 + m^2 / t^2) E phi' for z'w ~ N(m, t^2), and (m E phi')^2 / t^2 = Cov(phi', z'w)^2 /
-t^2 is at most the variance of phi', which is at most sup |phi'| E phi' - (E phi')^2. Everything is float64.
+So once the length is nearly stationary, the SQUARED norm inherits the rate of descent on rho, if |c1| is at most
+sup |phi'|. For the logistic loss it is, at any length: with z'w ~ N(m, t^2) and F(m) = E phi', c1 = F - m F' has the
+slope -m F'' in m, which is not negative since F' = E phi'' is even and falls with |m|, as phi'' does; so c1 rises from
+0 to sup phi'. For other convex losses it is where d f / d g = 0: there c1 = (1 + m^2 / t^2) E phi', and (m E phi')^2 /
+t^2 = Cov(phi', z'w)^2 / t^2 is at most the variance of phi', hence sup |phi'| E phi' - (E phi')^2 for phi' >= 0.
+Everything is float64.
 """
 
 from __future__ import annotations

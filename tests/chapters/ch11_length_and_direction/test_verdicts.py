@@ -20,6 +20,7 @@ GOOD = verdicts.Found(
     off_consequences=1e-12,
     off_growth=1e-13,
     off_radial=1e-12,
+    off_own=1e-8,
     least_radial=1e-5,
 )
 EXPONENTS = (-4, 0, 4)
@@ -104,10 +105,51 @@ def test_everything_is_judged_once():
         ("E-Dec3", {"least_radial": 1e-9}, "not reproduced"),
         ("E-Dec3", {"off_consequences": 0.99e-9, "off_growth": 0.99e-9}, "reproduced"),
         ("E-Dec3", {"off_radial": 0.99e-9, "least_radial": 1.01e-9}, "reproduced"),
+        ("E-Dec3", {"off_own": 1.0}, "reproduced"),  # reported beside it: a slope that nearly cancels has few digits
     ],
 )
 def test_criteria_of_the_formulas(claim, other, expected):
     assert verdict(claim, replace(GOOD, **other)) == expected
+
+
+def slopes(**other):
+    """Slopes of two units in each of two layers and draws, that grow with eps as their formula says."""
+    rows = [
+        (layer, seed, eps, unit * eps, unit * eps, 2.0)
+        for layer in ("first", "second")
+        for seed in (0, 1)
+        for eps in (0.0, 1e-5, 1.0)
+        for unit in (0.1, 1.0)
+    ]
+    table = pd.DataFrame(rows, columns=["layer", "seed", "eps", "slope", "formula", "lengths"])
+    return table.assign(**other)
+
+
+def test_a_slope_is_compared_by_its_own_sizes():
+    assert verdicts.radial(slopes()) == {"off_radial": 0.0, "off_own": 0.0, "least_radial": 0.5e-5}
+    wrong = slopes()
+    wrong.loc[2, "slope"] += 1e-7  # eps = 1e-5, the smaller unit: the slopes at eps = 1 are far larger
+    found = verdicts.radial(wrong)
+    assert found["off_radial"] == pytest.approx(0.5e-7)
+    assert found["off_own"] == pytest.approx(0.1)
+    assert verdict("E-Dec3", replace(GOOD, **found)) == "not reproduced"
+    one_flat = changed(slopes(), 0.0, "slope", layer="second", seed=1, eps=1e-5)
+    assert verdicts.radial(one_flat)["least_radial"] == 0.0  # one layer in one draw is enough
+    at_zero = changed(slopes(), 1e-6, "slope", eps=0.0)
+    assert verdicts.radial(at_zero) == {"off_radial": 0.5e-6, "off_own": 0.0, "least_radial": 0.5e-5}
+
+
+@pytest.mark.parametrize("column", ["slope", "formula", "lengths"])
+def test_a_slope_that_is_no_number_decides_nothing(column):
+    spoilt = slopes()
+    spoilt.loc[3, column] = math.nan
+    with pytest.raises(LedgerError, match="1 of 24 values are not a number"):
+        verdicts.radial(spoilt)
+
+
+def test_slopes_without_eps_decide_nothing():
+    with pytest.raises(LedgerError, match="over themselves: no number at all"):
+        verdicts.radial(slopes(eps=0.0))
 
 
 def unstable(value, seeds, column="error", arm="BN", exponent=4):
@@ -171,6 +213,11 @@ def test_collapse_is_a_share_of_twenty(wrong, expected):
 def test_collapse_at_its_threshold():
     assert verdict("E-Dec4b", rates=level(20, 9.0, 1.0)) == "not reproduced"  # 1 against 5: not below a fifth
     assert verdict("E-Dec4b", rates=level(20, 9.01, 1.0)) == "reproduced"
+
+
+def test_the_page_counts_what_the_verdict_counts():
+    counted = verdicts.collapse(rates())
+    assert (counted.holds, counted.draws, counted.verdict) == (20, 20, "reproduced")
 
 
 def test_diverged_runs_are_the_worst_and_alike():

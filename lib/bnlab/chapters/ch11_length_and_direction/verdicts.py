@@ -32,8 +32,9 @@ class Found:
     lengths: Sequence[float]  # factors on the weights there
     off_consequences: float  # the four consequences and the step, worst of all seeds
     off_growth: float  # the law of growth, worst of all steps and seeds
-    off_radial: float  # the slope along w from its formula, worst of all eps and seeds
-    least_radial: float  # smallest slope along w of those with eps > 0
+    off_radial: float  # the slope along w from its formula, as `radial` finds this and the next two
+    off_own: float  # the same over the slope itself
+    least_radial: float  # that slope with eps > 0
 
 
 def quick(found: Found, tables: Tables) -> list[Verdict]:
@@ -92,9 +93,40 @@ def _consequences(found: Found) -> Verdict:
         statistic=off,
         seeds=len(found.off_corrected),
         data=found.title,
-        measured=f"Relative errors are at most {off:.0e}; the slope along $w$ with $\\epsilon > 0$ is as derived to "
-        f"{off_radial:.0e}, and at least {found.least_radial:.0e}.",
+        measured=f"Relative errors are at most {off:.0e}. Relative to $\\lVert w\\rVert\\lVert\\nabla L\\rVert$, the "
+        f"slope along $w$ with $\\epsilon > 0$ is as derived to {off_radial:.0e}, and the largest of a layer's units "
+        f"is at least {found.least_radial:.0e} in every draw; relative to itself it is as derived to "
+        f"{found.off_own:.0e}.",
     )
+
+
+def radial(slopes: pd.DataFrame) -> dict[str, float]:
+    """Compare slopes <w, grad L> along the weights with their formula, every unit by its own sizes.
+
+    Args:
+        slopes: a row a unit, with columns ``layer``, ``seed``, ``eps``, ``slope``, ``formula``, and ``lengths``, the
+            product |w| |grad L|.
+
+    Returns:
+        Fields of `Found`. ``off_radial``: distance from the formula over the lengths, as a cosine is taken, the worst
+        of all; ``off_own``: over the formula, of those with eps > 0, where a small eps leaves little of a sum whose
+        terms cancel; ``least_radial``: slope over lengths with eps > 0, the largest unit of each layer, seed and eps,
+        and of these the least.
+
+    Raises:
+        LedgerError: a value is not a number, or there is none with eps > 0.
+    """
+    for column in ("slope", "formula", "lengths"):
+        numbers(slopes[column], f"slopes along w, {column}")
+    off = (slopes["slope"] - slopes["formula"]).abs()
+    with_eps = slopes["eps"] > 0
+    cosines = (slopes["slope"].abs() / slopes["lengths"])[with_eps]
+    keys = [slopes[name][with_eps] for name in ("layer", "seed", "eps")]
+    return {
+        "off_radial": largest(off / slopes["lengths"], "slopes along w, over the lengths"),
+        "off_own": largest((off / slopes["formula"].abs())[with_eps], "slopes along w, over themselves"),
+        "least_radial": float(cosines.groupby(keys).max().min()),
+    }
 
 
 def _networks(tables: Tables, scale: str, data: str) -> list[Verdict]:
@@ -149,6 +181,16 @@ def robustness(scales: pd.DataFrame) -> dict[str, Share]:
     return found
 
 
+def collapse(rates: pd.DataFrame) -> Share:
+    """Count the seeds in which the loss's spread at equal effective rate is below a fifth of that at equal rate.
+
+    Raises:
+        LedgerError: as `spreads_by_rate`, or seeds are too few for a share.
+    """
+    spreads = spreads_by_rate(rates)
+    return share(spreads["effective"] < spreads["rate"] / PART, "rates")
+
+
 def lower_with_bn(fisher: pd.DataFrame, column: str = "largest") -> pd.DataFrame:
     """Say whether BN lowers a number of the Fisher information: a row a depth, a column a seed.
 
@@ -180,8 +222,7 @@ def _robust(scales: pd.DataFrame, **where: str) -> Verdict:
 
 
 def _collapsed(rates: pd.DataFrame, **where: str) -> Verdict:
-    spreads = spreads_by_rate(rates)
-    found = share(spreads["effective"] < spreads["rate"] / PART, "rates")
+    spreads, found = spreads_by_rate(rates), collapse(rates)
     at_rate, at_effective = (quartiles(spreads[key].to_numpy()).median for key in ("rate", "effective"))
     return judge(
         "E-Dec4b",

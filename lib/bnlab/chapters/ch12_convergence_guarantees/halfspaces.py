@@ -68,7 +68,7 @@ def _sine_squared(S: Tensor, a: Tensor, b: Tensor) -> float:
 def population(
     dimension: int, seed: int, units: float = 1.0, aligned: bool = False
 ) -> tuple[GaussianHalfspace, Tensor]:
-    """Two overlapping Gaussian classes, a standard deviation apart, and a start (d,).
+    """Two overlapping Gaussian classes, their means two standard deviations apart, and a start (d,).
 
     The covariance's eigenvalues run from 1 to 10, times the squared ``units`` of the features. ``aligned``: the
     covariance is diagonal and u leaves out its smallest direction, along which the error of the start then decays.
@@ -80,7 +80,7 @@ def population(
     if aligned:
         basis, u = torch.eye(dimension, dtype=torch.float64), u * (values > 1)
     covariance = basis * values @ basis.T
-    u = u / torch.sqrt(u @ torch.linalg.solve(covariance, u))  # Mahalanobis distance 1
+    u = u / torch.sqrt(u @ torch.linalg.solve(covariance, u))  # Mahalanobis length 1: the class means are -u and u
     return GaussianHalfspace(units * u, units**2 * covariance), start
 
 

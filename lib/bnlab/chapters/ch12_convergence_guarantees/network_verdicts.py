@@ -61,14 +61,18 @@ def chaos(spectra: pd.DataFrame, **where: str) -> Verdict:
     by_seed = lower.all(axis=1).unstack("depth")
     if lost := int(by_seed.isna().sum(axis=None)):
         raise LedgerError(f"spectra: {lost} runs are lost: not every seed has all depths.")
-    medians = values["top_share"].groupby("depth").median()
-    shares = ", ".join(
-        f"{row['none']:.2f} to {row['passed through']:.3f} at {depth} layers" for depth, row in medians.iterrows()
-    )
+    told = {
+        column: ", ".join(
+            f"{row['none']:.2f} to {row['passed through']:.3f} at {depth} layers"
+            for depth, row in both.groupby("depth").median().iterrows()
+        )
+        for column, both in values.items()
+    }
     return judge(
         "E-NTK2",
         trend(by_seed.astype(bool).all(axis=1)),
         seeds=len(by_seed),
-        measured=f"With BN the top eigenvalue's share of the trace goes from {shares} (medians).",
+        measured=f"With BN the top eigenvalue's share of the trace goes from {told['top_share']}; the mean "
+        f"correlation from {told['correlation']} (medians).",
         **where,
     )
