@@ -13,15 +13,27 @@ by_page = pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
 with_api = pytest.mark.parametrize("page", [*PAGES, *API_PAGES], ids=lambda p: p.stem)
 
 
+VERBATIM = ("script", "style", "pre", "code", "textarea")
+
+
 class Page(HTMLParser):
-    """Collects what a page links to, loads, and can be linked to."""
+    """Collects what a page says, links to, loads, and can be linked to."""
 
     def __init__(self, path):
         super().__init__()
         self.ids, self.links, self.loads = set(), [], []
+        self.said, self.verbatim = [], 0  # text but for code, and how deep in code the parser is
         self.feed(path.read_text(encoding="utf-8"))
 
+    def handle_data(self, data):
+        if not self.verbatim:
+            self.said.append(data)
+
+    def handle_endtag(self, tag):
+        self.verbatim -= tag in VERBATIM
+
     def handle_starttag(self, tag, attributes):
+        self.verbatim += tag in VERBATIM
         found = dict(attributes)
         self.ids |= {found[key] for key in ("id", "name") if found.get(key)}
         if tag == "a" and "href" in found:
@@ -49,6 +61,12 @@ def test_no_link_is_broken(page, parsed):
         if not target.exists() or (parts.fragment and anchors is not None and unquote(parts.fragment) not in anchors):
             broken.append(link)
     assert broken == []
+
+
+@by_page
+def test_no_formula_stands_unset_in_the_text(page, parsed):
+    """Text that is glued is no Markdown: a formula in it would stand there with its dollar signs."""
+    assert [words.strip()[:200] for words in parsed[page.resolve()].said if "$" in words] == []
 
 
 @with_api

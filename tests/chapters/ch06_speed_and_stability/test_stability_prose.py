@@ -39,7 +39,7 @@ def test_one_rate_that_loses_it_alone_is_named():
 
 def test_what_was_not_held_is_said():
     said = stability_prose.one_held(under_caps([4, 4, 8]), None)
-    assert said.startswith("Hold conv1 at $0.1$ and sweep the rate of conv2 alone: it survives 4. What")
+    assert said.startswith("Hold conv1 at 0.1 and sweep the rate of conv2 alone: it survives 4. What")
     assert stability_prose.one_held(runs([1, 1, 1]), None) == "What a large rate of conv1 alone does was not run here."
 
 
@@ -48,7 +48,7 @@ def test_what_was_not_held_is_said():
     [
         (under_caps([8, 8, 8]), "No cap that binds was tried.", "no cap on the largest was seen"),
         (under_caps([8, 8, 8], c4=[8, 4, 8], c1=[8, 8, 8]), "lowest, 4 times, the rate grows 1 times.", "no cap"),
-        (under_caps([2, 2, 2], c4=[4, 4, 4], c1=[8, 8, 8]), "under caps of 4 and 1 4 and 8. From", "in proportion"),
+        (under_caps([2, 2, 2], c4=[4, 4, 4], c1=[8, 8, 8]), "and 4 and 8 under caps of 4 and 1. From", "in proportion"),
         (under_caps([1, 1, 1], c4=[4, 4, 4], c1=[4, 4, 8]), "it survives 1 without a cap that binds", "but not in"),
         # The grid ends at twice the uncapped rate: four times could not be seen.
         (under_caps([8, 8, 8], c4=[16, 16, 16], c1=[16, 16, 8]), "ends at 2 times the uncapped rate, cannot show",

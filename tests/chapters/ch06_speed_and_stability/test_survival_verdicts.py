@@ -294,7 +294,7 @@ def test_the_table_of_the_page():
     told = survival_prose.power_names(found)
     assert told["swept"].tolist() == ["both convolutions", "conv2 alone"] * 6 or len(told) == 12
     row = told[(told["arm"] == "BN") & (told["swept"] == "conv2 alone")].iloc[0]
-    assert (row["rate"], row["octaves, interval"], row["relative"]) == ("$2^{6}$", "6 to 6", 6.0)
+    assert (row["rate"], row["octaves, interval"], row["relative"]) == ("2⁶", "6 to 6", 6.0)
 
 
 @pytest.mark.usefixtures("book_style")

@@ -32,12 +32,12 @@ def one_held(stability: pd.DataFrame, held: pd.DataFrame | None) -> str:
     """
     if held is None:
         free = stability["cap"].max()
-        said = f"Hold conv1 at $0.1$ and sweep the rate of conv2 alone: it survives {middle(stability, free)}. "
+        said = f"Hold conv1 at 0.1 and sweep the rate of conv2 alone: it survives {middle(stability, free)}. "
         return f"{said if free > NEVER_REACHED else ''}What a large rate of conv1 alone does was not run here."
     alone = {part: middle(held[held["held"] == other].assign(cap=0.0))
              for part, other in (("conv1", "conv2"), ("conv2", "conv1"))}  # fmt: skip
     said = (
-        f"Hold conv1 at $0.1$ and sweep the rate of conv2 alone: it survives {alone['conv2']}; hold conv2 and sweep "
+        f"Hold conv1 at 0.1 and sweep the rate of conv2 alone: it survives {alone['conv2']}; hold conv2 and sweep "
         f"conv1 alone: {alone['conv1']}. "
     )
     together = middle(stability).rate
@@ -46,7 +46,7 @@ def one_held(stability: pd.DataFrame, held: pd.DataFrame | None) -> str:
     return said + (
         "So neither loses it by itself where both together do, and conv1's own modes, whose input no normalisation "
         "changes, are not what is too fast there. Each can drive the other: conv1's large steps inflate the maps that "
-        "enter conv2, hence $\\mathbb{R}$, and Batch Normalization after conv1 stops just that, as the document has "
+        "enter conv2, hence ℝ, and Batch Normalization after conv1 stops just that, as the document has "
         "it; and conv2's large weights hand larger errors down to conv1."
     )
 
@@ -60,7 +60,7 @@ def caps(stability: pd.DataFrame) -> str:
         rates = listed([str(found) for found in capped.values()])
         highest, lowest = max(capped), min(capped)
         said = (
-            f"With conv1 held it survives {own} without a cap that binds, and under caps of {_caps(capped)} {rates}. "
+            f"With conv1 held it survives {own} without a cap that binds, and {rates} under caps of {_caps(capped)}. "
         )
         if highest == lowest or not capped[highest].rate:
             return said.rstrip()

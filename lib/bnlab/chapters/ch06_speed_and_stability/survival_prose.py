@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from bnlab.chapters.ch06_speed_and_stability import survival, survival_verdicts
+from bnlab.chapters.ch06_speed_and_stability import survival
 from bnlab.chapters.ch06_speed_and_stability.survival_verdicts import OCTAVE, finding, likeness
 
 NORMALISED = ("weight_norm", "batch_frozen_gain", "batch_detached", "batch")
@@ -107,10 +107,32 @@ def warm_up(table: pd.DataFrame) -> pd.DataFrame:
     return told
 
 
+def survived_rate(row: pd.Series) -> str:
+    """Write the median largest rate of a row of an edge summary, or the bound; as text, for tables set no formulas.
+
+    >>> survived_rate(pd.Series({"octave": 12.0, "whole_grid": 5, "none_of_it": 0, "seeds": 8}))
+    'at least 2¹²'
+    """
+    if 2 * row["whole_grid"] > row["seeds"]:
+        return f"at least 2{raised(row['octave'])}"
+    if 2 * row["none_of_it"] > row["seeds"]:
+        return f"less than 2{raised(row['octave'] + 1)}"
+    return f"2{raised(row['octave'])}"
+
+
+def raised(number: float) -> str:
+    """Write a number as an exponent.
+
+    >>> raised(-1.5)
+    '⁻¹·⁵'
+    """
+    return f"{number:g}".translate(str.maketrans("-.0123456789", "⁻·⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
 def power_names(found: pd.DataFrame) -> pd.DataFrame:
     """Summary of edges as the page shows it: names of places and arms, the median as a power of two."""
     told = survival.edge_summary(found)
-    rates = [survival_verdicts.power(row) for _, row in told.iterrows()]
+    rates = [survived_rate(row) for _, row in told.iterrows()]
     named = {"swept": told["swept"].map(survival.PLACES), "arm": told["norm"].map(survival.NAMES), "rate": rates}
     spread = [f"{low:g} to {high:g}" for low, high in zip(told["low"], told["high"], strict=True)]
     return pd.DataFrame({**named, "octaves, interval": spread, "relative": told["relative"].round(1),
