@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 import pandas as pd
 import pytest
 
-from bnlab.chapters.ch11_length_and_direction import verdicts
+from bnlab.chapters.ch11_length_and_direction import comparisons, verdicts
 from bnlab.chapters.ch11_length_and_direction.decoupling import ARMS
 from bnlab.claims.ledger import LedgerError
 
@@ -126,17 +126,17 @@ def slopes(**other):
 
 
 def test_a_slope_is_compared_by_its_own_sizes():
-    assert verdicts.radial(slopes()) == {"off_radial": 0.0, "off_own": 0.0, "least_radial": 0.5e-5}
+    assert comparisons.radial(slopes()) == {"off_radial": 0.0, "off_own": 0.0, "least_radial": 0.5e-5}
     wrong = slopes()
     wrong.loc[2, "slope"] += 1e-7  # eps = 1e-5, the smaller unit: the slopes at eps = 1 are far larger
-    found = verdicts.radial(wrong)
+    found = comparisons.radial(wrong)
     assert found["off_radial"] == pytest.approx(0.5e-7)
     assert found["off_own"] == pytest.approx(0.1)
     assert verdict("E-Dec3", replace(GOOD, **found)) == "not reproduced"
     one_flat = changed(slopes(), 0.0, "slope", layer="second", seed=1, eps=1e-5)
-    assert verdicts.radial(one_flat)["least_radial"] == 0.0  # one layer in one draw is enough
+    assert comparisons.radial(one_flat)["least_radial"] == 0.0  # one layer in one draw is enough
     at_zero = changed(slopes(), 1e-6, "slope", eps=0.0)
-    assert verdicts.radial(at_zero) == {"off_radial": 0.5e-6, "off_own": 0.0, "least_radial": 0.5e-5}
+    assert comparisons.radial(at_zero) == {"off_radial": 0.5e-6, "off_own": 0.0, "least_radial": 0.5e-5}
 
 
 @pytest.mark.parametrize("column", ["slope", "formula", "lengths"])
@@ -144,12 +144,12 @@ def test_a_slope_that_is_no_number_decides_nothing(column):
     spoilt = slopes()
     spoilt.loc[3, column] = math.nan
     with pytest.raises(LedgerError, match="1 of 24 values are not a number"):
-        verdicts.radial(spoilt)
+        comparisons.radial(spoilt)
 
 
 def test_slopes_without_eps_decide_nothing():
     with pytest.raises(LedgerError, match="over themselves: no number at all"):
-        verdicts.radial(slopes(eps=0.0))
+        comparisons.radial(slopes(eps=0.0))
 
 
 def unstable(value, seeds, column="error", arm="BN", exponent=4):
@@ -205,7 +205,7 @@ def level(seeds, at_rate, at_effective):
 )
 def test_collapse_is_a_share_of_twenty(wrong, expected):
     good, bad = level(20, 10.0, 1.0), level(20, 1.0, 1.0)  # spreads at equal rate: 5.5, and 1
-    assert verdicts.spreads_by_rate(good).iloc[0].tolist() == [5.5, 1.0]
+    assert comparisons.spreads_by_rate(good).iloc[0].tolist() == [5.5, 1.0]
     mixed = pd.concat([bad[bad["seed"] < wrong], good[good["seed"] >= wrong]])
     assert verdict("E-Dec4b", rates=mixed) == expected
 
@@ -216,14 +216,14 @@ def test_collapse_at_its_threshold():
 
 
 def test_the_page_counts_what_the_verdict_counts():
-    counted = verdicts.collapse(rates())
+    counted = comparisons.collapse(rates())
     assert (counted.holds, counted.draws, counted.verdict) == (20, 20, "reproduced")
 
 
 def test_diverged_runs_are_the_worst_and_alike():
     assert verdict("E-Dec4b", rates=level(20, math.inf, math.inf)) == "not reproduced"
     assert verdict("E-Dec4b", rates=level(20, math.inf, 0.0)) == "reproduced"
-    all_lost = verdicts.spreads_by_rate(rates().assign(loss=math.inf))
+    all_lost = comparisons.spreads_by_rate(rates().assign(loss=math.inf))
     assert all_lost.to_numpy().tolist() == [[0.0, 0.0]] * 20
     assert verdict("E-Dec4b", rates=rates().assign(loss=math.inf)) == "not reproduced"
 
@@ -239,10 +239,10 @@ def test_shares_and_settings_are_told():
 
 
 def test_whether_bn_lowers_a_number():
-    lower = verdicts.lower_with_bn(fisher())
+    lower = comparisons.lower_with_bn(fisher())
     assert lower.loc[2].tolist() == [True] * 5
     assert lower.loc[10].tolist() == [False] * 5
-    assert not verdicts.lower_with_bn(fisher(), "kappa").to_numpy().any()  # equal is not lower
+    assert not comparisons.lower_with_bn(fisher(), "kappa").to_numpy().any()  # equal is not lower
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(GOOD) if field.name != "title"])
