@@ -44,6 +44,12 @@ def test_whether_the_first_steps_tell_who_survives(suppress, words):
     assert figure_prose.ten_times(table) == "in 0 of 5 seeds"
 
 
+def test_without_the_rate_that_loses_two_networks_nothing_is_said_of_it():
+    table = first_steps(dict.fromkeys(("none", "batch", "amplify", "suppress"), 40.0)).assign(learning_rate=0.01)
+    assert figure_prose.before_it_runs_away(table, "MNIST") == ""
+    assert figure_prose.ten_times(table) == "in runs that were not made"
+
+
 def test_how_often_figure_7_was_drawn_again():
     assert figure_prose.draws(None).endswith("was not drawn again")
     assert figure_prose.draws(Reach(3, 10, (("partly", 7),), False)).endswith("came out again in 3 of 10 draws")

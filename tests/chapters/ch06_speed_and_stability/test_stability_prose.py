@@ -50,6 +50,7 @@ def test_what_was_not_held_is_said():
         (under_caps([8, 8, 8], c4=[8, 4, 8], c1=[8, 8, 8]), "lowest, 4 times, the rate grows 1 times.", "no cap"),
         (under_caps([2, 2, 2], c4=[4, 4, 4], c1=[8, 8, 8]), "and 4 and 8 under caps of 4 and 1. From", "in proportion"),
         (under_caps([1, 1, 1], c4=[4, 4, 4], c1=[4, 4, 8]), "it survives 1 without a cap that binds", "but not in"),
+        (pd.concat([runs([1, 1, 1]), runs([8, 8, 8], 4.0), runs([8, 8, 8], 1.0)]), "cannot be told", "no cap"),
         # The grid ends at twice the uncapped rate: four times could not be seen.
         (under_caps([8, 8, 8], c4=[16, 16, 16], c1=[16, 16, 8]), "ends at 2 times the uncapped rate, cannot show",
          "let larger rates survive; whether in proportion"),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bnlab.chapters.ch06_speed_and_stability import comparisons, effects, eigenvalue_verdicts
+from bnlab.claims.coverage import NotRunError
 from bnlab.claims.ledger import Verdict
 from bnlab.claims.markup import listed
 from bnlab.claims.reach import Reach
@@ -45,9 +46,13 @@ def ten_times(first_steps: pd.DataFrame) -> str:
     """Say in how many seeds the largest eigenvalues of those that are lost are ten times the others' after five steps.
 
     Args:
-        first_steps: table of that name, with the rate at which two of the networks are lost.
+        first_steps: table of that name.
     """
-    held = eigenvalue_verdicts.reaches(comparisons.largest(first_steps, comparisons.HIGH), eigenvalue_verdicts.FACTOR)
+    try:
+        pair = comparisons.largest(first_steps, comparisons.HIGH)
+    except NotRunError:
+        return "in runs that were not made"
+    held = eigenvalue_verdicts.reaches(pair, eigenvalue_verdicts.FACTOR)
     return f"in {held.sum()} of {len(held)} seeds"
 
 
@@ -55,9 +60,11 @@ def before_it_runs_away(first_steps: pd.DataFrame, data: str) -> str:
     """Say to what the largest eigenvalue has moved before any loss runs away, and whether that tells who survives.
 
     Args:
-        first_steps: the recorded table.
+        first_steps: the recorded table; nothing is said of one without the rate at which two networks are lost.
         data: its data set's title.
     """
+    if comparisons.HIGH not in set(first_steps["learning_rate"]):
+        return ""
     last = effects.before_running_away(first_steps, comparisons.HIGH).groupby("norm")["last"].median()
     told = listed([f"{last[norm]:.0f} in {name}" for norm, name in comparisons.NAMES.items()])
     lost, kept = min(last[comparisons.WILD]), max(last[comparisons.CALM])

@@ -56,6 +56,8 @@ def caps(stability: pd.DataFrame) -> str:
     own, capped, helping = _under_caps(stability)
     if not capped:
         return "No cap that binds was tried."
+    if stability["cap"].max() <= NEVER_REACHED:
+        return "What caps do cannot be told, for conv1 was not held without one."
     if len(helping) < 2 or not all(found.open_ended for found in helping.values()):
         rates = listed([str(found) for found in capped.values()])
         highest, lowest = max(capped), min(capped)
@@ -85,7 +87,7 @@ def caps(stability: pd.DataFrame) -> str:
 def caps_in_short(stability: pd.DataFrame) -> str:
     """Say the same in a clause."""
     _, _, helping = _under_caps(stability)
-    if not helping:
+    if not helping or stability["cap"].max() <= NEVER_REACHED:
         return "no cap on the largest was seen to let larger rates survive"
     said = "caps on the largest let larger rates survive"
     if any(found.open_ended for found in helping.values()):
