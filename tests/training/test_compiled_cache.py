@@ -136,14 +136,27 @@ def test_the_first_time_gives_the_bits_of_every_other_time(tmp_path):
     assert first.splitlines()[-1] == "[0, 0]"
 
 
-def test_where_nothing_can_be_kept_nothing_is_compiled_for_keeping(tmp_path, monkeypatch):
+def test_where_nothing_can_be_kept_nothing_is_compiled_for_keeping_and_a_line_says_so(tmp_path, monkeypatch):
     pytest.importorskip("numba", reason="numba is not installed")
     from bnlab.training.compiled import machine_code
 
     (tmp_path / "file").touch()
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file"))
     monkeypatch.setattr(machine_code.subprocess, "run", None)
-    machine_code.make_ready.__wrapped__()
+    with pytest.warns(UserWarning, match=r"could not be prepared: nothing can be kept in .*file.* \(Not a directory\)"):
+        machine_code.make_ready.__wrapped__()
+
+
+@pytest.mark.parametrize(("program", "reason"), [("raise SystemExit('no room')", "no room"), ("exit(3)", "status 3")])
+def test_a_preparation_that_fails_is_told(tmp_path, monkeypatch, program, reason):
+    pytest.importorskip("numba", reason="numba is not installed")
+    from bnlab.training.compiled import machine_code
+
+    really = machine_code.subprocess.run
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(machine_code.subprocess, "run", lambda command, **how: really([*command[:2], program], **how))
+    with pytest.warns(UserWarning, match=rf"could not be prepared: .*{reason}\. Each process compiles it for itself"):
+        machine_code.make_ready.__wrapped__()
 
 
 def test_training_alone_imports_no_numba():

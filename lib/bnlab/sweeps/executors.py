@@ -13,10 +13,9 @@ from contextvars import ContextVar
 from bnlab.records.packing import RecordedError, pack
 from bnlab.sweeps.failures import SweepError
 from bnlab.sweeps.stopping import begin_worker
+from bnlab.training.memory import is_out_of_memory
 
 MOST_AT_ONCE = 64  # points in one batched computation; after each so many, results are kept
-# How CUDA, cuBLAS and the CPU's allocator say that memory is out, all by RuntimeError.
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
 
 _offered: ContextVar[Executor | None] = ContextVar("offered", default=None)
 
@@ -74,7 +73,7 @@ def _halved(batch: Tasks, batched: Callable) -> Made:
     try:
         packed = [pack("point", table) for table in batched([point for _, point in batch])]
     except Exception as error:
-        reason, out_of_memory = _reason(error), _is_out_of_memory(error)
+        reason, out_of_memory = _reason(error), is_out_of_memory(error)
     else:
         yield from zip([name for name, _ in batch], packed, strict=True)
         return
@@ -84,11 +83,6 @@ def _halved(batch: Tasks, batched: Callable) -> Made:
     middle = len(batch) // 2
     yield from _halved(batch[:middle], batched)
     yield from _halved(batch[middle:], batched)
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    told = isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
-    return told or isinstance(error, MemoryError)
 
 
 @contextmanager
@@ -181,7 +175,7 @@ def _packed(run: Callable, point: dict) -> bytes:
 def _reason(error: BaseException) -> str:
     if isinstance(error, BrokenExecutor):
         return "failed: worker died (out of memory?)"
-    if isinstance(error, ValueError | RecordedError) or _is_out_of_memory(error):
+    if isinstance(error, ValueError | RecordedError) or is_out_of_memory(error):
         return f"failed: {_words(error)}"
     # Nobody expected it: whoever mends it needs more than its words.
     traceback.print_exception(error, file=sys.stderr)

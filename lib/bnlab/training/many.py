@@ -17,13 +17,12 @@ from torch import Tensor, nn
 from bnlab import checks
 from bnlab.datasets import Dataset
 from bnlab.models.lenet import LeNet
+from bnlab.training.memory import is_out_of_memory
 from bnlab.training.train import Job, TrainingRun, check_length, train_job
 from bnlab.training.train import evaluate as evaluate_by_torch
 
 ENGINES = ("torch", "numba", "cuda")
 MOST_AT_ONCE = 64  # networks in one batched computation
-# How CUDA, cuBLAS and the CPU's allocator say that memory is out, all by RuntimeError.
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
 
 
 def train_many(
@@ -143,7 +142,7 @@ def _halved(jobs: Sequence[Job], dataset: Dataset, length: dict, train_batched: 
     try:
         return train_batched(jobs, dataset, **length)
     except Exception as error:
-        if len(jobs) == 1 or not _is_out_of_memory(error):
+        if len(jobs) == 1 or not is_out_of_memory(error):
             raise
     if dataset.train_images.is_cuda:
         torch.cuda.empty_cache()
@@ -152,11 +151,6 @@ def _halved(jobs: Sequence[Job], dataset: Dataset, length: dict, train_batched: 
     again = [dataclasses.replace(job, adjust=adjust) for job, adjust in zip(jobs, adjustments, strict=True)]
     middle = len(jobs) // 2
     return [run for half in (again[:middle], again[middle:]) for run in _halved(half, dataset, length, train_batched)]
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    told = isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
-    return told or isinstance(error, MemoryError)
 
 
 def _state(job: Job) -> tuple[dict[str, Tensor], list[Tensor]]:

@@ -9,6 +9,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -25,18 +26,33 @@ NO_NOISE = np.zeros((0, 0, 0, 0), np.float32)
 
 @cache
 def make_ready() -> None:
-    """Have the entries compiled and kept, if they are not; where nothing can be kept, this process will compile."""
+    """Have the entries compiled and kept, if they are not.
+
+    Warns where that cannot be done, in one line: this process compiles for itself then.
+    """
     marker = _marker()
     try:
         marker.parent.mkdir(parents=True, exist_ok=True)
-    except OSError:
+    except OSError as error:
+        _warn(f"nothing can be kept in {marker.parent} ({error.strerror})")
         return
     if marker.exists():
         return
     # The paths of this process, as it may have been started from anywhere.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     program = f"from {__name__} import compile_entries; compile_entries()"
-    subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=False)  # noqa: S603
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        _warn((done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"])[-1])
+
+
+def _warn(reason: str) -> None:
+    warnings.warn(
+        f"the compiled step could not be prepared: {reason}. Each process compiles it for itself, which takes a "
+        "minute, and its numbers may round differently from those of kept code.",
+        stacklevel=3,
+    )
 
 
 def compile_entries() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -98,14 +99,14 @@ class Arrays:
         shades = torch.arange(256, dtype=torch.uint8).view(256, 1, 1, 1).expand(-1, channels, 1, 1)
         table = dataset.normalise(shades).view(256, channels).T
         lanes = -(-batch_size // jit.LANES) * jit.LANES
-        given = np.zeros((channels, SIZE, SIZE, lanes), np.float32)
+        given = _space(channels, SIZE, SIZE, lanes)
         self.images = Images(*map(_array, (images, labels, table)), given)
-        self.pooled = [np.zeros((6, 14, 14, lanes), np.float32), np.zeros((16, 5, 5, lanes), np.float32)]
+        self.pooled = [_space(6, 14, 14, lanes), _space(16, 5, 5, lanes)]
         self.seen = [self._seen(model.before1, given), self._seen(model.before2, self.pooled[0])]
-        self.made = [np.zeros((6, 28, 28, lanes), np.float32), np.zeros((16, 10, 10, lanes), np.float32)]
+        self.made = [_space(6, 28, 28, lanes), _space(16, 10, 10, lanes)]
         self.powers = [self._nlms(model.conv1, self.made[0]), self._nlms(model.conv2, self.made[1])]
         self.kernels = [np.zeros(tuple(layer.weight.shape), np.float32) for layer in (model.conv1, model.conv2)]
-        self.logits, self.zeros = np.zeros((model.fc.out_features, lanes), np.float32), np.zeros(6, np.float32)
+        self.logits, self.zeros = _space(model.fc.out_features, lanes), np.zeros(6, np.float32)
         widths = dict(zip(NORMS, (channels, 6, 6, 16), strict=True))
         self.statistics = {name: np.zeros((5, width)) for name, width in widths.items()}
         self.descent({}, 0.0, 0.0)
@@ -141,16 +142,16 @@ class Arrays:
         return Network(self.images, self._layer(0), self._layer(1), head, descent, self.zeros)
 
     def _seen(self, before: nn.Module, given: np.ndarray) -> np.ndarray:
-        return given if isinstance(before, nn.Identity) else np.zeros_like(given)
+        return given if isinstance(before, nn.Identity) else _space(*given.shape)
 
     def _nlms(self, layer: nn.Conv2d, made: np.ndarray) -> nlms.Nlms:
         norm, noise = POWERS[getattr(layer, "norm", "none")], float(getattr(layer, "noise", 0.0))
         whole, none = getattr(layer, "span", "channel") == "patch", np.zeros((0, 0, 0, 0), np.float32)
         used = norm != nlms.PLAIN and self.training
-        power = np.zeros((1 if whole else layer.in_channels, *made.shape[1:]), np.float32) if used else none
+        power = _space(1 if whole else layer.in_channels, *made.shape[1:]) if used else none
         return nlms.Nlms(
             norm, whole, float(getattr(layer, "regulariser", 0.0)), noise,
-            np.zeros_like(made) if noise and self.training else none, np.zeros_like(made) if used else none, power,
+            _space(*made.shape) if noise and self.training else none, _space(*made.shape) if used else none, power,
         )  # fmt: skip
 
     def _layer(self, place: int) -> Layer:
@@ -198,6 +199,14 @@ def _check(model: LeNet, images: Tensor, labels: Tensor) -> None:
     classes = model.fc.out_features
     if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         raise ValueError(f"dataset: labels from {int(labels.min())} to {int(labels.max())} for {classes} classes")
+
+
+def _space(*shape: int) -> np.ndarray:
+    """Zeros that begin where a line of the cache does: else every second vector of AVX-512 would lie across two."""
+    size, line = math.prod(shape), 64
+    room = np.zeros(4 * size + line, np.uint8)
+    start = -room.ctypes.data % line
+    return room[start : start + 4 * size].view(np.float32).reshape(shape)
 
 
 def _array(tensor: Tensor) -> np.ndarray:

@@ -17,6 +17,9 @@ SIX, FOUR, FIVE = (combination(outputs, VECTORS, LANES) for outputs in (6, 4, 5)
 SIX_NARROW, FOUR_NARROW, FIVE_NARROW, ONE_NARROW = (combination(outputs, 1, LANES) for outputs in (6, 4, 5, 1))
 COLUMNS = 5
 TWO_ROWS, ONE_ROW = (correlation(rows, COLUMNS, LANES) for rows in (2, 1))
+# More rows, more products a number that is loaded; with AVX2 the registers hold two.
+OF_SIX, OF_MANY = (3, 4) if LANES == 16 else (2, 2)
+ROWS_OF_SIX, ROWS_OF_MANY = (correlation(rows, COLUMNS, LANES) for rows in (OF_SIX, OF_MANY))
 
 
 @compiled
@@ -81,7 +84,7 @@ def input_gradient(errors, weight, x, zeros):
 def weight_gradient(x, errors, gradient, first, last):
     """Make gradient[:, c] the sum of errors (O, R, R, lanes) times x over images and positions, for first <= c < last.
 
-    O must be even.
+    O is 6 or a multiple of 4.
     """
     channels, size, lanes = x.shape[0], x.shape[1], x.shape[3]
     outputs, result = errors.shape[0], errors.shape[1]
@@ -91,9 +94,13 @@ def weight_gradient(x, errors, gradient, first, last):
     for c in range(first, last):
         for k in range(KERNEL):
             start = (c * size + k) * size * lanes
-            for o in range(0, outputs, 2):
-                TWO_ROWS(g_flat, o * filters + 25 * c + 5 * k, filters, e_flat, o * plane, plane, row,
-                         x_flat, start, lanes, size * lanes, lengths)  # fmt: skip
+            for o in range(0, outputs, OF_SIX if outputs == 6 else OF_MANY):
+                if outputs == 6:
+                    ROWS_OF_SIX(g_flat, o * filters + 25 * c + 5 * k, filters, e_flat, o * plane, plane, row,
+                                x_flat, start, lanes, size * lanes, lengths)  # fmt: skip
+                else:
+                    ROWS_OF_MANY(g_flat, o * filters + 25 * c + 5 * k, filters, e_flat, o * plane, plane, row,
+                                 x_flat, start, lanes, size * lanes, lengths)  # fmt: skip
 
 
 @compiled

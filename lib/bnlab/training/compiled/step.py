@@ -136,9 +136,10 @@ def gather(images, chosen):
     given = images.given
     for c in range(given.shape[0]):
         for i in range(given.shape[1]):
-            for j in range(given.shape[2]):
-                for b in range(len(chosen)):
-                    given[c, i, j, b] = images.table[c, images.all[chosen[b], c, i, j]]
+            for b in range(len(chosen)):  # a row at a time: read on end, and written to what the cache still holds
+                row = images.all[chosen[b], c, i]
+                for j in range(given.shape[2]):
+                    given[c, i, j, b] = images.table[c, row[j]]
 
 
 @inlined
@@ -157,15 +158,15 @@ def convolve_and_pool(layer, given, batch, training):
 @compiled
 def cross_entropy(logits, labels, chosen):
     """Mean cross-entropy of the logits (K, lanes), whose gradient replaces them; zero beyond the batch."""
-    batch, loss = len(chosen), 0.0
+    batch, loss, exponentials = len(chosen), 0.0, np.empty(len(logits))
     for b in range(batch):
         top, label, total = logits[:, b].max(), labels[chosen[b]], 0.0
         for k in range(len(logits)):
-            total += np.exp(np.float64(logits[k, b] - top))
+            exponentials[k] = np.exp(np.float64(logits[k, b] - top))
+            total += exponentials[k]
         loss += top + np.log(total) - logits[label, b]
         for k in range(len(logits)):
-            share = np.exp(np.float64(logits[k, b] - top)) / total
-            logits[k, b] = (share - (k == label)) / batch
+            logits[k, b] = (exponentials[k] / total - (k == label)) / batch
     logits[:, batch:] = 0
     return loss / batch
 
