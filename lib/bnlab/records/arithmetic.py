@@ -64,15 +64,16 @@ def fixed(device: str) -> Iterator[None]:
 
     cuda, matmul, cudnn = torch.device(device).type == "cuda", torch.backends.cuda.matmul, torch.backends.cudnn
     before = (torch.get_float32_matmul_precision(), matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark)
-    deterministic = torch.are_deterministic_algorithms_enabled()
+    # By its other name, as use_deterministic_algorithms imports all of torch.compile: 1.6 s a process, for nothing.
+    deterministic = torch.get_deterministic_debug_mode()
     if cuda:  # cuBLAS reads it once, when it starts; without it torch refuses deterministic products
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     try:
         torch.set_float32_matmul_precision("highest")
         matmul.allow_tf32 = cudnn.allow_tf32 = cudnn.benchmark = False
-        torch.use_deterministic_algorithms(cuda)
+        torch.set_deterministic_debug_mode("error" if cuda else "default")
         yield
     finally:
         torch.set_float32_matmul_precision(before[0])
         matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = before[1:]
-        torch.use_deterministic_algorithms(deterministic)
+        torch.set_deterministic_debug_mode(deterministic)
