@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from bnlab.chapters.ch07_minimum_disturbance.noise_matching import around_best, best_rates
+from bnlab.chapters.ch07_minimum_disturbance.long_runs import settled
+from bnlab.chapters.ch07_minimum_disturbance.noise_matching import around_best, best_rates, finals
 from bnlab.claims.markup import listed
 
 NAMES = {
@@ -72,4 +73,41 @@ def long_told(runs: pd.DataFrame | None, epochs: int) -> str:
         f"Then come the {epochs} epochs of Figure 10, on all test images: without noise at every rate, on seeds that "
         "are not reported, and then with each noise at the rate that was best there for the method and at its "
         f"neighbours. In these {at_the_edge(runs)}."
+    )
+
+
+def ended_told(runs: pd.DataFrame | None, epochs: int, data: str) -> str:
+    """Say where the long runs end without noise and under the strongest, and what training the last layer changes.
+
+    Args:
+        runs: what `long_runs.long_runs` gives, or None.
+        epochs: their length.
+        data: the data set's title.
+    """
+    if runs is None:
+        return "The forty epochs of Figure 10 are not recorded yet."
+    found = 100 * settled(runs).pivot(index="norm", columns="noise", values="error")
+    noise = found.columns.max()
+    ends = [f"{NAMES[norm]} {row[0.0]:.1f} and {row[noise]:.1f}" for norm, row in found.sort_values(0.0).iterrows()]
+    return (
+        f"Over {epochs} epochs of {data}, with the last layer untrained, test errors end without noise and under noise "
+        f"{noise:g} at (percent, medians, each method at the rate that is best for it without noise on other seeds): "
+        f"{'; '.join(ends)}. {cost_told(runs)}"
+    )
+
+
+def cost_told(runs: pd.DataFrame | None) -> str:
+    """Say what an untrained last layer costs the baseline in the long runs; or that there are none."""
+    if runs is None:
+        return "What an untrained last layer costs over forty epochs is not recorded yet."
+    ends = finals(runs).query("role == 'reported' and noise == 0 and norm == 'none'")
+    frozen, trained = (
+        ends[(ends["fc"] == fc) & (ends["rate"] == best_rates(runs, fc)["none"])].set_index("seed")["test_error"]
+        for fc in ("frozen", "trained")
+    )
+    cost = 100 * (frozen - trained).median()
+    return (
+        f"Left untrained, the last layer costs the baseline {cost:.1f} points of accuracy without noise "
+        f"({100 * (1 - frozen.median()):.1f} percent in place of {100 * (1 - trained.median()):.1f}); the document has "
+        "four points."
     )
