@@ -92,8 +92,19 @@ def ended_told(runs: pd.DataFrame | None, epochs: int, data: str) -> str:
     return (
         f"Over {epochs} epochs of {data}, with the last layer untrained, test errors end without noise and under noise "
         f"{noise:g} at (percent, medians, each method at the rate that is best for it without noise on other seeds): "
-        f"{'; '.join(ends)}. {cost_told(runs)}"
+        f"{'; '.join(ends)}. {disturbed_told(runs)} {cost_told(runs)}"
     )
+
+
+def disturbed_told(runs: pd.DataFrame | None) -> str:
+    """Say to which methods the strongest noise adds least and most in the long runs; or that there are none."""
+    if runs is None:
+        return "What noise adds over forty epochs is not recorded yet."
+    found = settled(runs)
+    noise = found["noise"].max()
+    added = 100 * found[found["noise"] == noise].set_index("norm")["increase"].sort_values()
+    told = [f"{NAMES[norm]} {points:.1f}" for norm, points in added.items()]
+    return f"In the long runs noise {noise:g} adds, in points (medians, the least first): {'; '.join(told)}."
 
 
 def cost_told(runs: pd.DataFrame | None) -> str:
