@@ -25,10 +25,10 @@ from bnlab.training.compiled.train import train_compiled
 from bnlab.training.train import Job, evaluate, train_job
 
 pytest.importorskip("numba", reason="numba is not installed")
-STEPS, ROUNDS, BATCH = 60, 5, 64
+STEPS, ROUNDS, BATCH = 60, 9, 64
 # Times faster; all others 6 with AVX-512, 5 without. Of the plain network 6 was wanted as well: where this was measured
 # (Zen 5) its step runs at three quarters of the rate that its products reach alone, 250 GFLOPS, and PyTorch's
-# operations take 3.6 ms on one thread, so that it is 5.3 times.
+# operations take 3.6 ms on one thread, so that it is 5.2 to 5.7 times.
 LEAST = {"none": 5.0, "nlms_l2": 3.0, "nlms_l2 with noise": 3.0}
 LEAST_UPDATES = 650  # a second and core: 1,300 of two
 NETWORKS = ["none", "batch", "amplify", "suppress", "rms", "batch_prior", "nlms_l2", "nlms_l2 with noise"]
@@ -90,8 +90,10 @@ def test_times_faster_a_core(benchmark, network):
 def test_times_faster_without_avx512(benchmark):
     if jit.LANES == 8:
         pytest.skip("this machine has no AVX-512: the other tests tell")
-    ratio = float(_told("times_faster('batch')", NUMBA_CPU_NAME="haswell").communicate()[0])
-    benchmark.group = f"batch, code for AVX2 alone: {ratio:.1f} times PyTorch's, at least 5"
+    # PyTorch too is held to what a processor without AVX-512 has: else its products are those of this one.
+    older = {"NUMBA_CPU_NAME": "haswell", "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    ratio = float(_told("times_faster('batch')", **older).communicate()[0])
+    benchmark.group = f"batch, both held to AVX2: {ratio:.1f} times PyTorch's, at least 5"
     benchmark.pedantic(lambda: None, rounds=1)
     assert ratio >= 5
 
