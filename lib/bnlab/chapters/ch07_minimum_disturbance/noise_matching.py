@@ -90,13 +90,13 @@ def matched(runs: pd.DataFrame, level: float, by: str = "error", fc: str = "froz
     """
     runs = finals(runs).query("role == 'reported' and fc == @fc")
     rows = []
-    for (norm, seed), own in runs.groupby(["norm", "seed"], sort=False):
-        clean = own[own["noise"] == 0].sort_values("rate")
-        rates = np.log(clean["rate"].to_numpy())
-        at, reached = _crossing(rates, clean[MEASURES[by]].to_numpy(), level)
-        before = np.interp(at, rates, clean["test_error"])
-        for noise, noisy in own[own["noise"] > 0].groupby("noise"):
-            after = np.interp(at, rates, noisy.sort_values("rate")["test_error"])
+    for (norm, seed), own in runs.groupby(["norm", "seed"], sort=False):  # of which `finals` sorts the rates
+        noises, errors, rates = own["noise"].to_numpy(), own["test_error"].to_numpy(), np.log(own["rate"].to_numpy())
+        clean = noises == 0
+        at, reached = _crossing(rates[clean], own[MEASURES[by]].to_numpy()[clean], level)
+        before = np.interp(at, rates[clean], errors[clean])
+        for noise in np.unique(noises[~clean]):
+            after = np.interp(at, rates[clean], errors[noises == noise])
             rows.append((norm, noise, seed, np.exp(at), before, after, after - before, reached))
     units = {"norm": "name", "noise": "of the local error", "seed": "index", "rate": "at unit power"}
     errors = dict.fromkeys(("clean_error", "noisy_error", "increase"), "fraction")
