@@ -16,7 +16,7 @@ from bnlab.training.compiled.network import unsupported
 from bnlab.training.compiled.train import train_compiled
 from bnlab.training.train import Job, evaluate, train_job
 
-BATCH = 16
+BATCH = 15  # does not fill the lanes: what stands in the others must not come into any sum
 
 
 @pytest.fixture(scope="module")
@@ -92,14 +92,16 @@ def test_measurements_see_eval_mode_and_the_network_of_that_step(digits):
     assert list(run.history["step"]) == [0, 2, 3, 7]
 
 
-WITH_STATISTICS = ("batch", "amplify", "suppress", "rms", "weight_norm", "batch_detached", "batch_frozen_gain")
+WITH_STATISTICS = ("batch", "amplify", "suppress", "rms", "weight_norm", "batch_detached")
 WITHOUT = ("none", "gain_channel", "nlms_l2")
 
 
-# Far beyond, a variance overflows float32, and what a loss is then is rounding noise in either.
+# Far beyond, a variance overflows float32, and what a loss is then is rounding noise in either; with a frozen gain, whose
+# gradient does not shrink as weights grow, it does so at 1e3 already.
 @pytest.mark.parametrize(
     ("norm", "rate"),
-    [*((norm, rate) for norm in WITH_STATISTICS for rate in (3.0, 1e3)),
+    [("batch_frozen_gain", 3.0),
+     *((norm, rate) for norm in WITH_STATISTICS for rate in (3.0, 1e3)),
      *((norm, rate) for norm in WITHOUT for rate in (3.0, 1e3, 1e20))],
 )  # fmt: skip
 def test_divergence_at_the_same_step(norm, rate, digits):

@@ -33,6 +33,24 @@ def activate(norm, y, pooled, batch):
 
 
 @compiled
+def rectify_backward(y, errors, bias_gradient, batch):
+    """Do as `activate_backward` does where there is no norm, in half the time: one sum is all it needs."""
+    for c in range(y.shape[0]):
+        total = 0.0
+        for i in range(y.shape[1]):
+            for j in range(y.shape[2]):
+                s = ZERO
+                for b in range(batch):
+                    d = QUARTER * errors[c, i // 2, j // 2, b] if y[c, i, j, b] > ZERO else ZERO
+                    s += d
+                    y[c, i, j, b] = d
+                for b in range(batch, y.shape[3]):
+                    y[c, i, j, b] = ZERO
+                total += s
+        bias_gradient[c] = total
+
+
+@compiled
 def activate_backward(norm, y, errors, bias_gradient, batch):
     """From ``errors`` in pooled to those in y, in the place of y, zero beyond the batch; gradients of norm and bias."""
     count = y.shape[1] * y.shape[2] * batch

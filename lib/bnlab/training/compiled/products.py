@@ -92,9 +92,10 @@ def weight_gradient(x, errors, gradient, first, last):
     plane, row, filters = result * result * lanes, result * lanes, 25 * channels
     lengths = (result, row // LANES)
     for c in range(first, last):
-        for k in range(KERNEL):
-            start = (c * size + k) * size * lanes
-            for o in range(0, outputs, OF_SIX if outputs == 6 else OF_MANY):
+        many = OF_SIX if outputs == 6 else OF_MANY
+        for o in range(outputs - many, -1, -many):  # the last first: those errors are still in the cache
+            for k in range(KERNEL):
+                start = (c * size + k) * size * lanes
                 if outputs == 6:
                     ROWS_OF_SIX(g_flat, o * filters + 25 * c + 5 * k, filters, e_flat, o * plane, plane, row,
                                 x_flat, start, lanes, size * lanes, lengths)  # fmt: skip

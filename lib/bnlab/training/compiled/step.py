@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bnlab.training.compiled.activation import activate, activate_backward
+from bnlab.training.compiled.activation import activate, activate_backward, rectify_backward
 from bnlab.training.compiled.jit import compiled, entry, inlined
 from bnlab.training.compiled.lengths import fix_lengths, keep_tangential
 from bnlab.training.compiled.nlms import PLAIN, Nlms, add_noise, normalised_gradient
@@ -133,13 +133,14 @@ def pass_through(network, chosen, training):
 @compiled
 def gather(images, chosen):
     """Normalised images, one a lane; lanes beyond the batch are zero."""
-    given = images.given
+    given, words = images.given, images.all.view(np.uint64)  # eight pixels at once, the first in the lowest byte
     for c in range(given.shape[0]):
         for i in range(given.shape[1]):
             for b in range(len(chosen)):  # a row at a time: read on end, and written to what the cache still holds
-                row = images.all[chosen[b], c, i]
-                for j in range(given.shape[2]):
-                    given[c, i, j, b] = images.table[c, row[j]]
+                for w in range(words.shape[3]):
+                    word = words[chosen[b], c, i, w]
+                    for k in range(8):
+                        given[c, i, 8 * w + k, b] = images.table[c, np.uint8(word >> np.uint64(8 * k))]
 
 
 @inlined
@@ -189,7 +190,10 @@ def backward(network, batch, noises):
 @inlined
 def layer_backward(layer, batch, drawn):
     """From the errors of the pooled maps to those of the convolution's output, and the gradients on the way."""
-    activate_backward(layer.after, layer.y, layer.pooled, layer.bias_grad, batch)
+    if layer.after.kind == NONE:
+        rectify_backward(layer.y, layer.pooled, layer.bias_grad, batch)
+    else:
+        activate_backward(layer.after, layer.y, layer.pooled, layer.bias_grad, batch)
     errors = layer.y
     if layer.nlms.noise > 0:
         add_noise(layer.nlms, layer.y, drawn, batch)
