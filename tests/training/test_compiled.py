@@ -96,8 +96,8 @@ WITH_STATISTICS = ("batch", "amplify", "suppress", "rms", "weight_norm", "batch_
 WITHOUT = ("none", "gain_channel", "nlms_l2")
 
 
-# Far beyond, a variance overflows float32, and what a loss is then is rounding noise in either; with a frozen gain, whose
-# gradient does not shrink as weights grow, it does so at 1e3 already.
+# Far beyond, a variance overflows float32, and what a loss is then is rounding noise in either; with a frozen gain,
+# whose gradient does not shrink as weights grow, it does so at 1e3 already.
 @pytest.mark.parametrize(
     ("norm", "rate"),
     [("batch_frozen_gain", 3.0),
