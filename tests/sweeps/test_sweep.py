@@ -303,8 +303,10 @@ def script(folder, text: str, *arguments: str):
     """Start a script that can import this file, in a session of its own."""
     path = folder / "script.py"
     path.write_text(f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n" + textwrap.dedent(text))
-    command = [sys.executable, str(path), *arguments]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    command, temporary = [sys.executable, str(path), *arguments], folder / "temporary"
+    temporary.mkdir()
+    own = {**os.environ, "TMPDIR": str(temporary)}
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, env=own)
 
 
 def test_a_worker_that_cannot_import_its_function_is_told_as_that(tmp_path):
@@ -383,6 +385,7 @@ def test_no_worker_outlives_its_parent_and_no_part_of_a_file_is_left(tmp_path, e
     while any(alive(worker) for worker in workers):
         assert time.monotonic() < deadline, "a worker goes on"
         time.sleep(0.05)
+    assert list((tmp_path / "temporary").iterdir()) == []
     if ending == signal.SIGTERM:
         assert [path.name for path in kept.iterdir() if path.name.startswith(".")] == []
 

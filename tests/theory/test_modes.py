@@ -41,6 +41,13 @@ def test_each_mode_runs_alone(mu):
         assert alone.abs().max() < 1e-10
 
 
+@pytest.mark.parametrize("shape", [(40, 7), (7, 40)])
+def test_largest_eigenvalue_is_that_of_the_autocorrelation_however_few_the_inputs(shape):
+    X = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    by_numpy = np.linalg.svd(X.double().numpy(), compute_uv=False)[0] ** 2 / shape[0]
+    assert modes.largest_eigenvalue(X) == pytest.approx(by_numpy, rel=1e-12)
+
+
 def test_decay_of_one_number_of_steps_is_a_vector():
     torch.testing.assert_close(modes.decay(SPECTRUM, 0.5, 3), (1 - 0.5 * SPECTRUM) ** 3, rtol=1e-15, atol=0)
 
@@ -143,6 +150,8 @@ def test_no_answer_for_what_is_no_autocorrelation(name):
         (lambda: modes.decay(SPECTRUM, 1.0, 1.5), "n: 1.5"),
         (lambda: modes.project(modes.natural_modes(rotated(SPECTRUM)), torch.zeros(3)), "errors: .* the 4 weights"),
         (lambda: modes.dead_channels(torch.zeros(5, 5), 2), "channels: 2 blocks"),
+        (lambda: modes.largest_eigenvalue(torch.ones(3)), r"inputs: .* \(B, K\)"),
+        (lambda: modes.largest_eigenvalue(torch.tensor([[torch.nan]])), "inputs: not all"),
     ],
 )
 def test_bad_input_is_named_in_one_line(call, words):

@@ -177,10 +177,9 @@ def _spectrum(model: nn.Module, maps: Tensor, features: Tensor) -> dict[str, flo
     R = autocorrelation(maps, *window_of(model.get_submodule("conv2"), "conv2"))  # (K, K)
     spectrum = modes.effective_eigenvalues(R)
     wide = features.double()
-    R_fc = wide.mT @ wide / len(wide)  # (F, F)
-    fc = torch.linalg.eigvalsh(R_fc)
+    power = (wide.mT @ wide / len(wide)).diagonal().mean().item()  # of (F, F)
     values = (spectrum.largest, spectrum.smallest_of_all, spectrum.smallest, spectrum.dead_modes)
-    return dict(zip(names, (*values, fc[-1].item(), R_fc.diagonal().mean().item()), strict=True))
+    return dict(zip(names, (*values, modes.largest_eigenvalue(features), power), strict=True))
 
 
 @dataclass(frozen=True)

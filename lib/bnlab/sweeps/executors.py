@@ -2,16 +2,17 @@
 
 import multiprocessing
 import os
-import pickle
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, as_completed
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+from pathlib import Path
 
 from bnlab.records.packing import RecordedError, pack
-from bnlab.sweeps.failures import SweepError
+from bnlab.sweeps.handing import HandingPool, words
 from bnlab.sweeps.stopping import begin_worker
 from bnlab.training.memory import is_out_of_memory
 
@@ -32,12 +33,11 @@ def one_by_one(waiting: Tasks, run: Callable, executor: Executor | None) -> Made
     if not waiting:
         return
     executor = _offered.get() if executor is None else executor
-    call = run if executor is not None else _Pickled.of(run)
     suspects = []
     with _executor(executor) as pool:
-        if isinstance(call, _Pickled):
-            _refuse_what_cannot_start(pool, call)
-        futures = {pool.submit(_packed, call, point): (name, point) for name, point in waiting}
+        if isinstance(pool, HandingPool):
+            pool.refuse_what_cannot_start(run)
+        futures = {pool.submit(_packed, run, point): (name, point) for name, point in waiting}
         try:
             for future in as_completed(futures):
                 name, point = futures[future]
@@ -51,7 +51,7 @@ def one_by_one(waiting: Tasks, run: Callable, executor: Executor | None) -> Made
                 future.cancel()
     for name, point in suspects:  # alone, the culprit dies again and the innocent finish
         with _executor(None, workers=1) as pool:
-            error = (future := pool.submit(_packed, call, point)).exception()
+            error = (future := pool.submit(_packed, run, point)).exception()
             yield name, future.result() if error is None else _reason(error)
 
 
@@ -111,61 +111,23 @@ def processes(workers: int | None = None) -> Iterator[Executor]:
     # spawn: a forked child inherits torch's locked thread pool and hangs.
     context = multiprocessing.get_context("spawn")
     theirs, ours = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers or usable_cores(), context, initializer=begin_worker, initargs=(theirs,))
-    try:
-        yield pool
-    except BaseException as error:
-        if not isinstance(error, Exception):
+    with tempfile.TemporaryDirectory(prefix="bnlab-") as folder:
+        begin = {"initializer": begin_worker, "initargs": (theirs, folder)}
+        pool = HandingPool(Path(folder), workers or usable_cores(), context, **begin)
+        try:
+            yield pool
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                ours.close()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
             ours.close()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        ours.close()
-        theirs.close()
+            theirs.close()
 
 
 def _executor(given: Executor | None, workers: int | None = None) -> AbstractContextManager[Executor]:
     return processes(workers) if given is None else nullcontext(given)  # the caller's, so the caller shuts it down
-
-
-class _Pickled:
-    """A run function as bytes: a worker that cannot read them says so, where an unreadable function would kill it."""
-
-    def __init__(self, raw: bytes):
-        self.raw = raw
-
-    @classmethod
-    def of(cls, run: Callable) -> "_Pickled":
-        try:
-            return cls(pickle.dumps(run))
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise SweepError(f"the runs cannot be handed to worker processes ({_words(error)}): {_REMEDY}.") from None
-
-    def __call__(self, point: dict) -> object:
-        return pickle.loads(self.raw)(point)  # noqa: S301 - our own bytes
-
-
-_REMEDY = "use a function that stands on its own in a module that they can import"
-
-
-def _refuse_what_cannot_start(pool: Executor, call: _Pickled) -> None:
-    first = pool.submit(_cannot_read, call.raw)
-    if (error := first.exception()) is not None:
-        raise SweepError(
-            f"worker processes cannot start ({_words(error)}): put the script in a file, and what it runs below "
-            "if __name__ == '__main__'."
-        )
-    if reason := first.result():
-        raise SweepError(f"worker processes cannot import the runs ({reason}): {_REMEDY}.")
-
-
-def _cannot_read(raw: bytes) -> str:
-    """Say why this process cannot read a function; nothing if it can."""
-    try:
-        pickle.loads(raw)  # noqa: S301 - our own bytes
-    except Exception as error:
-        return f"{type(error).__name__}: {_words(error)}"
-    return ""
 
 
 def _packed(run: Callable, point: dict) -> bytes:
@@ -176,11 +138,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, BrokenExecutor):
         return "failed: worker died (out of memory?)"
     if isinstance(error, ValueError | RecordedError) or is_out_of_memory(error):
-        return f"failed: {_words(error)}"
+        return f"failed: {words(error)}"
     # Nobody expected it: whoever mends it needs more than its words.
     traceback.print_exception(error, file=sys.stderr)
-    return f"failed: {type(error).__name__}: {_words(error)}"
-
-
-def _words(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or error.__class__.__name__
+    return f"failed: {type(error).__name__}: {words(error)}"

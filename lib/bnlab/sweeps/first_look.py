@@ -11,7 +11,7 @@ from bnlab.datasets import Dataset
 from bnlab.measures.probes import activations, input_autocorrelation, probe_images
 from bnlab.models.lenet import LeNet
 from bnlab.randomness import generator
-from bnlab.theory.modes import natural_modes
+from bnlab.theory.modes import largest_eigenvalue, natural_modes
 
 
 def build_lenet(point: Mapping[str, object], dataset: Dataset) -> LeNet:
@@ -46,6 +46,6 @@ def first_look(point: Mapping[str, object], norm: str | None, dataset: Dataset, 
     with torch.no_grad():
         model.train()(images)  # constant gains are set by the first batch
     looked_at = probe_images(dataset, count)
-    features = activations(model, looked_at, ("fc",))["fc"][0].double()  # (B, F)
-    largest = torch.linalg.eigvalsh(features.mT @ features / len(features))[-1].item()
-    return FirstLook(natural_modes(input_autocorrelation(model, looked_at)).eigenvalues, largest)
+    features, _ = activations(model, looked_at, ("fc",))["fc"]  # (B, F)
+    spectrum = natural_modes(input_autocorrelation(model, looked_at)).eigenvalues
+    return FirstLook(spectrum, largest_eigenvalue(features))

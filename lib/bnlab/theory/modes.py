@@ -61,6 +61,22 @@ def natural_modes(R: Tensor) -> NaturalModes:
     return NaturalModes(eigenvalues, eigenvectors * largest.sign())
 
 
+def largest_eigenvalue(inputs: Tensor) -> float:
+    """lambda_max of R = X^T X / B for inputs X (B, K), uncentred, in float64.
+
+    Taken from the smaller of X^T X and X X^T, whose eigenvalues are the same but for zeros.
+
+    >>> largest_eigenvalue(torch.tensor([[2.0, 0.0, 0.0], [0.0, 1.0, 0.0]]))
+    2.0
+
+    Raises:
+        ValueError: if X is no finite real matrix.
+    """
+    X = checks.tensor("inputs", inputs, "(B, K)", (2,)).double()
+    gram = X @ X.mT if len(X) < X.shape[1] else X.mT @ X
+    return torch.linalg.eigvalsh(gram / len(X))[-1].item()
+
+
 def project(modes: NaturalModes, errors: Tensor) -> Tensor:
     """Coordinates V = Q^T C of weight errors C (..., K), in the eigenvectors' basis: (..., K), mode k last.
 

@@ -108,7 +108,8 @@ def _trainer(engine: str) -> Callable:
 def _one_by_one(tasks: Sequence, dataset: Dataset, length: dict, executor: Executor | None) -> list[TrainingRun]:
     if executor is None:
         return [trainer(job, dataset, **length) for trainer, job in tasks]
-    futures = [executor.submit(_elsewhere, trainer, job, dataset, length) for trainer, job in tasks]
+    shared = (dataset, length)  # first, and one object: pools that can send it once do so
+    futures = [executor.submit(_elsewhere, shared, trainer, job) for trainer, job in tasks]
     runs = []
     try:
         for (_, job), future in zip(tasks, futures, strict=True):
@@ -121,8 +122,9 @@ def _one_by_one(tasks: Sequence, dataset: Dataset, length: dict, executor: Execu
     return runs
 
 
-def _elsewhere(trainer: Callable, job: Job, dataset: Dataset, length: dict) -> tuple[TrainingRun, tuple]:
+def _elsewhere(shared: tuple[Dataset, dict], trainer: Callable, job: Job) -> tuple[TrainingRun, tuple]:
     """Train in a worker; what is sent back is the run and the job's state."""
+    dataset, length = shared
     return trainer(job, dataset, **length), _state(job)
 
 
