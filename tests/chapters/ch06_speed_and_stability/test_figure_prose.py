@@ -68,3 +68,17 @@ def test_verdicts_that_are_others_by_shorter_runs():
     assert "C-Fig5 is not reproduced (above: partly) in the book's own" in figure_prose.other_verdicts(reach, whole)
     assert figure_prose.other_verdicts(reach, judged(C_Fig5="not reproduced")) == ""
     assert figure_prose.other_verdicts(None, whole) == ""
+
+
+@pytest.mark.parametrize(("others", "kept"), [(["partly"] * 9 + ["reported"], "did: 9 of 10"),
+                                              (["partly"] * 8 + ["reported"] * 2, "did not: 8 of 10")])  # fmt: skip
+def test_what_was_expected_of_the_causes_is_told_with_what_came(others, kept):
+    changed = ["nothing", "gain 3.0", *["many"] * 9]
+    rows = [("C-Sep", where, word) for where, word in zip(changed, ["partly", *others[::-1]], strict=True)]
+    rows += [("C-Sup", "nothing", "not reproduced"), ("C-Sup", "gain 3.0", "reproduced")]
+    said = figure_prose.causes_expected(pd.DataFrame(rows, columns=["claim", "changed", "verdict"]))
+    assert f"(it {kept})" in said
+    assert "it is turned by gain 3.0)" in said
+    assert "constant in no setting (in 1 of 2;" in said
+    assert figure_prose.causes_expected(None) == ""
+    assert figure_prose.causes_expected(pd.DataFrame(rows[:1], columns=["claim", "changed", "verdict"])) == ""

@@ -1,4 +1,4 @@
-"""Causes in settings left open: in the book's own the very runs of ``arms`` and ``stability``, in others as these say."""
+"""Causes in settings left open: in the book's own the runs of ``arms`` and ``stability``, in others as these say."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bnlab import datasets
-from bnlab.chapters.ch06_speed_and_stability import channel_norms, unknown_causes
+from bnlab.chapters.ch06_speed_and_stability import channel_norms, unknown_causes, unknown_verdicts
 from bnlab.measures.probes import SplitError
 from bnlab.sweeps.points import Setting, complete, run_point
 from bnlab.sweeps.unknowns import UNKNOWNS
@@ -72,5 +72,34 @@ def test_tables_have_every_setting_and_the_units_of_their_columns(digits):
     for table in (caps, arms):
         assert list(table.attrs["units"]) == list(table)
     assert set(caps["cap"]) == set(unknown_causes.CAPS)
+    assert {*unknown_verdicts.by_setting({"unknown_arms": arms})["verdict"]} == {"not judged"}  # of two seeds
     assert caps[caps["learning_rate"] == 1e5]["diverged"].mean() > 0.9
     assert set(arms["step"]) == {300}
+
+
+def test_causes_are_judged_by_the_chapters_own_criteria():
+    def arms(setting, ends):
+        return [
+            {**setting, "arm": arm, "fc_mode": "paper", "learning_rate": 1e-3, "seed": seed, "step": 300,
+             "test_error": end, "diverged": False}
+            for arm, end in zip(unknown_causes.ARMS, ends, strict=True) for seed in range(5)
+        ]  # fmt: skip
+
+    def caps(setting, ends):
+        return [
+            {**setting, "norm": "none", "cap": cap, "learning_rate": rate, "seed": seed, "step": 300,
+             "test_error": 0.1 if rate <= end else 0.9, "diverged": rate > end}
+            for cap, end in zip(unknown_causes.CAPS, ends, strict=True)
+            for rate in (0.5, 1.0, 2.0, 4.0, 8.0, 16.0) for seed in range(5)
+        ]  # fmt: skip
+
+    other = {**BOOK, "gain": 3.0}
+    tables = {
+        "unknown_arms": pd.DataFrame(arms(BOOK, (0.4, 0.1, 0.35, 0.2)) + arms(other, (0.4, 0.1, 0.15, 0.38))),
+        "unknown_caps": pd.DataFrame(caps(BOOK, (8.0, 0.5)) + caps(other, (4.0, 4.0))),
+    }
+    found = unknown_verdicts.by_setting(tables).set_index(["claim", "changed"])["verdict"]
+    assert found.to_dict() == {
+        ("C-Sep", "nothing"): "reproduced", ("C-Sep", "gain 3.0"): "not reproduced",
+        ("C-Sup", "nothing"): "reproduced", ("C-Sup", "gain 3.0"): "not reproduced",
+    }  # fmt: skip

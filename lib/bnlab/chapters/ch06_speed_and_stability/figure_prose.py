@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bnlab.chapters.ch06_speed_and_stability import comparisons, effects, eigenvalue_verdicts
+from bnlab.claims import settings_left_open
 from bnlab.claims.coverage import NotRunError
 from bnlab.claims.ledger import Verdict
 from bnlab.claims.markup import listed
 from bnlab.claims.reach import Reach
-from bnlab.claims.settings_left_open import BOOK
+from bnlab.claims.settings_left_open import BOOK, MANY
 
 FIGURES = {"C-Fig5": "5", "C-Fig6": "6", "C-Fig7": "7", "C-Fig8a": "8a", "C-Fig8b": "8b"}
 
@@ -93,3 +94,26 @@ def other_verdicts(reach: pd.DataFrame | None, verdicts: Sequence[Verdict]) -> s
     others = {claim: word for claim, word in own.items() if whole.get(claim, word) != word}
     told = [f"{claim} is {word} (above: {whole[claim]})" for claim, word in others.items()]
     return f"By these runs, shorter and at fewer rates, {listed(told)} in the book's own setting." if told else ""
+
+
+def causes_expected(reach: pd.DataFrame | None) -> str:
+    """Say what was expected of C-Sep and C-Sup in settings left open before their runs were made, and what came.
+
+    Args:
+        reach: what `unknown_verdicts.by_setting` gives, or None.
+    """
+    counts = pd.DataFrame() if reach is None else settings_left_open.counts(reach).set_index("claim")
+    if not {"C-Sep", "C-Sup"} <= set(counts.index):
+        return ""
+    share = counts.loc["C-Sep"]
+    alone = reach[(reach["claim"] == "C-Sep") & ~reach["changed"].isin((BOOK, MANY))]
+    turned = alone.loc[alone["verdict"] != share["verdict"], "changed"].tolist()
+    caps = reach[reach["claim"] == "C-Sup"]
+    constant = int((caps["verdict"] == "reproduced").sum())
+    kept = "did" if 10 * share["agree"] >= 9 * share["settings"] else "did not"
+    return (
+        "Expected before their runs were made: that the verdict on C-Sep comes out again in nine of ten settings or "
+        f"more (it {kept}: {share['agree']} of {share['settings']}), and that initial weights three times as large "
+        f"turn it first (changed alone, it is turned by {listed(turned) or 'nothing'}); that the product of cap and "
+        f"rate is constant in no setting (in {constant} of {len(caps)}; of the caps, 1 and 16 were run here)."
+    )

@@ -1,4 +1,4 @@
-"""Verdicts of chapter 06 that five or three hundred steps judge, in every setting of `unknowns` and `unknown_rates`."""
+"""Verdicts of chapter 06 that five or three hundred steps judge, in every setting that the document leaves open."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from bnlab.chapters.ch06_speed_and_stability.unknowns import FIFTH, FIRST_ONLY, 
 from bnlab.claims import settings_left_open
 
 EARLY, LATE = ("C-Fig5", "C-Fig6", "C-Fig8b"), ("C-Fig7", "C-Fig8a", "C-Def")
-OF_RATES = ("C-BN-LR",)
-JUDGED = {f"After {FIFTH} steps": EARLY, f"After {STEPS} steps": LATE + OF_RATES}
+OF_RATES, OF_ARMS, OF_CAPS = ("C-BN-LR",), ("C-Sep",), ("C-Sup",)
+JUDGED = {f"After {FIFTH} steps": EARLY, f"After {STEPS} steps": LATE + OF_RATES + OF_ARMS + OF_CAPS}
 WHERE = {"scale": "full", "data": ""}
 QUESTIONS = (
     lambda runs: eigenvalues.powers(_first(runs), **WHERE),
@@ -27,11 +27,13 @@ QUESTIONS = (
 
 
 def by_setting(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:
-    """The verdicts under each setting of ``unknowns`` and ``unknown_rates``, as `settings_left_open`; or None."""
-    rates = {name: UNKNOWNS[name] for name in NAMES}
+    """The verdicts under each setting of the tables named ``unknown...``, as `settings_left_open`; or None."""
+    without_thresholds = {name: UNKNOWNS[name] for name in NAMES}
     asked = (
         ("unknowns", UNKNOWNS, EARLY + LATE, QUESTIONS),
-        ("unknown_rates", rates, OF_RATES, (lambda runs: causes.higher_rates(runs, **WHERE),)),
+        ("unknown_rates", without_thresholds, OF_RATES, (lambda runs: causes.higher_rates(runs, **WHERE),)),
+        ("unknown_arms", without_thresholds, OF_ARMS, (lambda runs: causes.shares_of_the_gap(runs, **WHERE),)),
+        ("unknown_caps", without_thresholds, OF_CAPS, (lambda runs: causes.capped(runs, **WHERE),)),
     )
     found = [settings_left_open.by_setting(tables[name], *how) for name, *how in asked if name in tables]
     return pd.concat(found, ignore_index=True) if found else None
