@@ -18,7 +18,8 @@ FROM_EPOCH = 5  # after which BN is to match BN_Suppress
 def speed(runs: pd.DataFrame | None, *, scale: str, data: str) -> list[Verdict]:
     """C-Fig7: faster at the two low rates, and a gap that closes towards rate 0.1."""
     coverage.need(runs, "whole trainings", learning_rate=[*LOW_RATES, CAUGHT_UP])
-    errors = {rate: comparisons.early(runs, rate)[1] for rate in (*LOW_RATES, CAUGHT_UP)}
+    found = {rate: comparisons.early(runs, rate) for rate in (*LOW_RATES, CAUGHT_UP)}
+    errors = {rate: error for rate, (_, error) in found.items()}
     pairs = [effects.separation(errors[rate], SLOW, FAST) for rate in LOW_RATES]
     agree = agreement([pair["above"] > pair["below"] for pair in pairs])
     gap_low, gap_high = (100 * (errors[r]["none"] - errors[r]["batch"]).median() for r in (LOW, CAUGHT_UP))
@@ -33,7 +34,7 @@ def speed(runs: pd.DataFrame | None, *, scale: str, data: str) -> list[Verdict]:
         seeds=len(agree),
         scale=scale,
         data=data,
-        measured=f"after {comparisons.early(runs, LOW)[0]} steps BN and BN_Amplify are ahead at both rates, {LOW:g} "
+        measured=f"after {found[LOW][0]} steps BN and BN_Amplify are ahead at both rates, {LOW:g} "
         f"and {LOW_RATES[1]:g}, in {agree.sum()} of {len(agree)} seeds, at {LOW:g} by {100 * effect['effect']:.1f} "
         f"points (median); the gap of Baseline and BN is {gap_low:.1f} points at {LOW:g} and {gap_high:.1f} at "
         f"{CAUGHT_UP:g}",
