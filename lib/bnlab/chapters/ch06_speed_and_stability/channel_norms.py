@@ -6,7 +6,7 @@ as power. ``long_runs``: errors over whole trainings, figures 7 and 8a. ``arms``
 ERR-18): Batch Normalization after one layer or the other, constant gains, matched rates, a frozen fc, and single parts
 of conv2's spectrum raised by preconditioning. ``stability``: which rates the plain network, the others, and the plain
 network with a cap on conv2's largest eigenvalue survive; ``held``: which rates of one convolution alone are survived.
-``survival`` and ``warm_up`` are those of `survival_arms`, ``unknowns`` that of `unknowns`.
+``survival`` and ``warm_up`` are those of `survival_arms`, those named ``unknown...`` of `unknown_tables`.
 """
 
 from __future__ import annotations
@@ -20,18 +20,14 @@ from pathlib import Path
 import pandas as pd
 
 from bnlab import checks
-from bnlab.chapters.ch06_speed_and_stability import survival_arms
+from bnlab.chapters.ch06_speed_and_stability import survival_arms, unknown_tables
 from bnlab.chapters.ch06_speed_and_stability.survival_arms import SURVIVAL_IMAGES
-from bnlab.chapters.ch06_speed_and_stability.unknown_causes import unknown_arms, unknown_caps
-from bnlab.chapters.ch06_speed_and_stability.unknown_rates import NAMES, unknown_rates
-from bnlab.chapters.ch06_speed_and_stability.unknowns import unknowns
 from bnlab.datasets import Dataset
 from bnlab.measures.probes import LeNetProbe, SplitError, probe_images
 from bnlab.sweeps.limits import enough_images, rates_of_a_sweep
 from bnlab.sweeps.points import DEFAULTS, Setting, epochs_to_steps, run_points
 from bnlab.sweeps.settings import taking
 from bnlab.sweeps.sweep import grid, seeds_from
-from bnlab.sweeps.unknowns import settings as left_open
 
 NETWORKS = ("none", "batch", "amplify", "suppress")  # the four networks of the document
 FIRST_STEPS = (0, 1, 2, 3, 4, 5, 10, 20)
@@ -151,14 +147,8 @@ def parts(dataset: Dataset, settings: Settings, folder: Path | None = None) -> d
                    settings.warm_up_octaves, settings.warm_up_lengths, settings.warm_up_seeds)  # fmt: skip
     made |= survival_arms.parts(dataset, settings.seed, settings.stability_steps, *of_survival)
     if settings.unknown_seeds:
-        left_open(settings.unknown_combinations, settings.seed, NAMES)  # refuses too many, before anything runs
-        few = some(settings.unknown_seeds)
-        of_settings = dataset, settings.unknown_combinations
-        watched = settings.stability_rates, few, settings.stability_steps
-        made["unknowns"] = partial(unknowns, *of_settings, few)
-        made["unknown_rates"] = partial(unknown_rates, *of_settings, *watched)
-        made["unknown_arms"] = partial(unknown_arms, *of_settings, few)
-        made["unknown_caps"] = partial(unknown_caps, *of_settings, *watched)
+        watched = settings.stability_rates, some(settings.unknown_seeds), settings.stability_steps
+        made |= unknown_tables.parts(dataset, settings.unknown_combinations, *watched)
     return {name: partial(make, folder=folder) for name, make in made.items()}
 
 

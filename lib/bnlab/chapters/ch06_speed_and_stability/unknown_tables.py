@@ -1,0 +1,39 @@
+"""The tables of chapter 06 in settings that Chai et al. 2020 leave open, each with the function that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import pandas as pd
+
+from bnlab.chapters.ch06_speed_and_stability.unknown_causes import unknown_arms, unknown_caps
+from bnlab.chapters.ch06_speed_and_stability.unknown_rates import NAMES, unknown_rates
+from bnlab.chapters.ch06_speed_and_stability.unknowns import unknowns
+from bnlab.datasets import Dataset
+from bnlab.sweeps.unknowns import settings
+
+
+def parts(
+    dataset: Dataset, combinations: int, rates: Sequence[float], seeds: Sequence[int], steps: int
+) -> dict[str, Callable[..., pd.DataFrame]]:
+    """``unknowns``, ``unknown_rates``, ``unknown_arms`` and ``unknown_caps``.
+
+    Args:
+        dataset: 32 x 32 images.
+        combinations: settings besides those that differ in one thing from the book's own.
+        rates: learning rates, of those survived.
+        seeds: of all runs.
+        steps: gradient steps that a rate must survive.
+
+    Raises:
+        ValueError: more combinations than there are.
+    """
+    settings(combinations, 0, NAMES)  # refuses too many, before anything runs
+    watched = rates, seeds, steps
+    return {
+        "unknowns": partial(unknowns, dataset, combinations, seeds),
+        "unknown_rates": partial(unknown_rates, dataset, combinations, *watched),
+        "unknown_arms": partial(unknown_arms, dataset, combinations, seeds),
+        "unknown_caps": partial(unknown_caps, dataset, combinations, *watched),
+    }
