@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
+import pandas as pd
 import torch
 from torch.nn import functional
 
@@ -19,7 +21,9 @@ from bnlab.layers.threshold_norm import ThresholdNorm
 from bnlab.models.fan_scaling import draw_normal_
 from bnlab.models.lenet import LeNet
 from bnlab.randomness import generator
-from bnlab.training.train import Job
+from bnlab.sweeps.failures import refuse_failures
+from bnlab.sweeps.points import Setting, sweep_on
+from bnlab.training.train import Job, Measurement
 
 # The first of each is the book's choice.
 UNKNOWNS: dict[str, tuple] = {
@@ -96,3 +100,39 @@ def _draw_again(model: LeNet, setting: Mapping[str, object], seed: int) -> None:
     draw_normal_(model, generator(seed, "initialisation"), setting["initialisation"])
     for layer in (model.conv1, model.conv2):
         layer.weight.mul_(setting["gain"])
+
+
+def swept(
+    points: Sequence[Mapping[str, object]],
+    run: Callable,
+    dataset: Dataset,
+    steps: int,
+    watched: Callable[[Dataset], Mapping[str, Measurement]],
+    **how: object,
+) -> pd.DataFrame:
+    """Sweep points that say a setting each, those of either kind of images on their own.
+
+    On a GPU they run one after another, since their networks differ in more than what a batched computation knows.
+
+    Args:
+        points: with a value of ``images``.
+        run: point and `Setting` to tidy table.
+        dataset: 32 x 32 images, with their margin.
+        steps: gradient steps, after which a run is looked at.
+        watched: what to measure on a data set.
+        how: folder, executor and progress, as `sweeps.sweep` takes them.
+
+    Raises:
+        FailedRunsError: a run failed.
+    """
+    found = []
+    for images in UNKNOWNS["images"]:
+        shown = enlarged(dataset) if images == "enlarged" else dataset
+        setting = Setting(shown, steps, (steps,), watched(shown))
+        chosen = [point for point in points if point["images"] == images]
+        found.append(sweep_on(chosen, run, partial(_one_by_one, run), setting, **how))
+    return refuse_failures(pd.concat(found, ignore_index=True))
+
+
+def _one_by_one(run: Callable, points: Sequence[Mapping[str, object]], setting: Setting) -> list[pd.DataFrame]:
+    return [run(point, setting) for point in points]

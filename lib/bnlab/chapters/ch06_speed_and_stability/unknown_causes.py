@@ -6,22 +6,20 @@ is. The thresholds of the document's networks are none of these networks', so a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from bnlab.chapters.ch06_speed_and_stability.unknown_rates import NAMES, TEST_IMAGES, UNITS
+from bnlab.chapters.ch06_speed_and_stability.unknown_rates import NAMES, UNITS, few_errors
 from bnlab.datasets import Dataset
 from bnlab.measures.preconditioning import ModePreconditioner, matching_factors
 from bnlab.measures.probes import SplitError, input_autocorrelation, probe_images
 from bnlab.sweeps import sweep as sweeps
-from bnlab.sweeps.failures import refuse_failures
-from bnlab.sweeps.points import PRECONDITIONER_IMAGES, REFERENCE, Setting, complete, prepare, run_jobs, sweep_on
-from bnlab.sweeps.unknowns import UNKNOWNS, enlarged, in_setting, settings
+from bnlab.sweeps.points import PRECONDITIONER_IMAGES, REFERENCE, Setting, complete, prepare, run_jobs
+from bnlab.sweeps.unknowns import in_setting, settings, swept
 from bnlab.theory.modes import natural_modes
 from bnlab.training.train import Job
 
@@ -53,7 +51,7 @@ def unknown_arms(
         for setting in settings(combinations, 0, NAMES) for arm in ARMS for seed in seeds
     ]  # fmt: skip
     how = {"folder": folder, "executor": executor, "progress": progress}
-    found = _swept(points, run_arm, dataset, STEPS, len(dataset.test_labels), **how).assign(fc_mode="paper")
+    found = swept(points, run_arm, dataset, STEPS, lambda own: {"test": SplitError(own)}, **how).assign(fc_mode="paper")
     units = {name: UNITS[name] for name in NAMES} | {"arm": "name", "fc_mode": "name"}
     return _finished(found, units | {name: UNITS[name] for name in UNITS if name not in (*NAMES, "norm", "cap")})
 
@@ -75,7 +73,7 @@ def unknown_caps(
         for setting in settings(combinations, 0, NAMES) for cap in CAPS for rate in rates for seed in seeds
     ]  # fmt: skip
     how = {"folder": folder, "executor": executor, "progress": progress}
-    return _finished(_swept(points, run_capped, dataset, steps, TEST_IMAGES, **how), UNITS)
+    return _finished(swept(points, run_capped, dataset, steps, few_errors, **how), UNITS)
 
 
 def run_arm(point: Mapping[str, object], setting: Setting) -> pd.DataFrame:
@@ -103,24 +101,6 @@ def prepared(point: Mapping[str, object], setting: Setting) -> Job:
     named = {name: point[name] for name in ("norm", "learning_rate", "seed", "batch_size", "gain")}
     job = prepare(complete(named | {"cap": point.get("cap", 0.0)}), setting)
     return in_setting(job, point, int(point["seed"]))
-
-
-def _swept(
-    points: Sequence[Mapping[str, object]], run: Callable, dataset: Dataset, steps: int, tested: int, **how: object
-) -> pd.DataFrame:
-    """Sweep the points of either kind of images on its own; on a GPU one after another, since settings differ."""
-    found = []
-    for images in UNKNOWNS["images"]:
-        shown = enlarged(dataset) if images == "enlarged" else dataset
-        few = shown.subset(test=min(tested, len(shown.test_labels)))
-        own = Setting(shown, steps, (steps,), {"test": SplitError(few)})
-        chosen = [point for point in points if point["images"] == images]
-        found.append(refuse_failures(sweep_on(chosen, run, partial(_one_by_one, run), own, **how)))
-    return pd.concat(found, ignore_index=True)
-
-
-def _one_by_one(run: Callable, points: Sequence[Mapping[str, object]], setting: Setting) -> list[pd.DataFrame]:
-    return [run(point, setting) for point in points]
 
 
 def _finished(table: pd.DataFrame, units: Mapping[str, str]) -> pd.DataFrame:

@@ -14,9 +14,8 @@ import pandas as pd
 from bnlab.datasets import Dataset
 from bnlab.measures.probes import SplitError
 from bnlab.sweeps import sweep as sweeps
-from bnlab.sweeps.failures import refuse_failures
-from bnlab.sweeps.points import Setting, complete, prepare, run_jobs, sweep_on
-from bnlab.sweeps.unknowns import UNKNOWNS, enlarged, in_setting, settings
+from bnlab.sweeps.points import Setting, complete, prepare, run_jobs
+from bnlab.sweeps.unknowns import UNKNOWNS, in_setting, settings, swept
 
 OF_THRESHOLDS = ("threshold", "power", "decay")
 NAMES = tuple(name for name in UNKNOWNS if name not in OF_THRESHOLDS)
@@ -44,20 +43,13 @@ def unknown_rates(
 
     ``cap`` is 0, none, as in the table ``stability``.
     """
-    asked = settings(combinations, 0, NAMES)
-    found = []
-    for images in UNKNOWNS["images"]:
-        points = [
-            {"norm": norm, "learning_rate": rate, "seed": seed, **setting}
-            for setting in asked if setting["images"] == images
-            for norm in NETWORKS for rate in rates for seed in seeds
-        ]  # fmt: skip
-        shown = enlarged(dataset) if images == "enlarged" else dataset
-        few = shown.subset(test=min(TEST_IMAGES, len(shown.test_labels)))
-        own = Setting(shown, steps, (steps,), {"test": SplitError(few)})
-        how = {"folder": folder, "executor": executor, "progress": progress}
-        found.append(refuse_failures(sweep_on(points, run_point, run_one_by_one, own, **how)))
-    made = pd.concat(found, ignore_index=True).assign(cap=0.0)[list(UNITS)]
+    points = [
+        {"norm": norm, "learning_rate": rate, "seed": seed, **setting}
+        for setting in settings(combinations, 0, NAMES)
+        for norm in NETWORKS for rate in rates for seed in seeds
+    ]  # fmt: skip
+    how = {"folder": folder, "executor": executor, "progress": progress}
+    made = swept(points, run_point, dataset, steps, few_errors, **how).assign(cap=0.0)[list(UNITS)]
     made.attrs["units"] = dict(UNITS)
     return made
 
@@ -69,6 +61,6 @@ def run_point(point: Mapping[str, object], setting: Setting) -> pd.DataFrame:
     return run_jobs([job], setting, int(point["batch_size"]))[0]
 
 
-def run_one_by_one(points: Sequence[Mapping[str, object]], setting: Setting) -> list[pd.DataFrame]:
-    """Train the networks of many points, on a GPU one after another since their settings differ; in order."""
-    return [run_point(point, setting) for point in points]
+def few_errors(dataset: Dataset) -> dict[str, SplitError]:
+    """Errors on few test images."""
+    return {"test": SplitError(dataset.subset(test=min(TEST_IMAGES, len(dataset.test_labels))))}

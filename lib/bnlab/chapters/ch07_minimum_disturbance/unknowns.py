@@ -5,10 +5,9 @@ The chapter's networks have no threshold, so a setting is one of each of `NAMES`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -18,10 +17,9 @@ from bnlab.chapters.ch07_minimum_disturbance.arrangements import ARRANGEMENTS, R
 from bnlab.datasets import Dataset
 from bnlab.measures.probes import SplitError
 from bnlab.sweeps import sweep as sweeps
-from bnlab.sweeps.failures import refuse_failures
-from bnlab.sweeps.points import Setting, complete, epochs_to_steps, run_jobs, sweep_on
+from bnlab.sweeps.points import Setting, complete, epochs_to_steps, run_jobs
 from bnlab.sweeps.points import prepare as prepare_lenet
-from bnlab.sweeps.unknowns import UNKNOWNS, enlarged, in_setting, settings
+from bnlab.sweeps.unknowns import in_setting, settings, swept
 from bnlab.training.train import Job
 
 NAMES = ("batch_size", "initialisation", "gain", "other_rate", "images")
@@ -49,7 +47,8 @@ def looks(
         for norm in ARRANGEMENTS.values() if "nlms" not in norm  # which descends its own direction
         for seed in seeds
     ]  # fmt: skip
-    found = _swept(points, look, dataset, lambda own: {"conv2": probe_of(own, PROBE_SIZE)}, folder, executor, progress)
+    how = {"folder": folder, "executor": executor, "progress": progress}
+    found = swept(points, look, dataset, STEPS, lambda own: {"conv2": probe_of(own, PROBE_SIZE)}, **how)
     names = {norm: arrangement for arrangement, norm in ARRANGEMENTS.items()}
     found = found[found["step"] != FIRST_STEP[-1]].reset_index(drop=True)
     found = found.assign(arrangement=found["norm"].map(names)).drop(columns="status")
@@ -71,10 +70,8 @@ def under_noise(
     points = [{**point, **setting} for setting in settings(combinations, 0, NAMES) for point in wanted.points()]
     few = min(TEST_IMAGES, len(dataset.test_labels))
 
-    def watched(own: Dataset) -> dict[str, Callable]:
-        return {"test": SplitError(own.subset(test=few))}
-
-    found = _swept(points, train, dataset, watched, folder, executor, progress)
+    how = {"folder": folder, "executor": executor, "progress": progress}
+    found = swept(points, train, dataset, STEPS, lambda own: {"test": SplitError(own.subset(test=few))}, **how)
     found["role"] = found["seed"].isin(tuning_seeds).map({True: "tuning", False: "reported"})
     found = found[[*NAMES, *noise_sensitivity.UNITS]]
     found.attrs["units"] = {name: noise_sensitivity.UNITS.get(name) or _unit(name) for name in found}
@@ -100,30 +97,6 @@ def train(point: Mapping[str, object], setting: Setting) -> pd.DataFrame:
 def prepared(point: Mapping[str, object], setting: Setting) -> Job:
     """Build it: initial weights and rates of its setting."""
     return in_setting(noise_sensitivity.prepare(point, setting), point, int(point["seed"]))
-
-
-def _swept(
-    points: Sequence[Mapping[str, object]],
-    run: Callable,
-    dataset: Dataset,
-    watched: Callable[[Dataset], dict[str, Callable]],
-    folder: Folder,
-    executor: Executor | None,
-    progress: bool,
-) -> pd.DataFrame:
-    """Sweep the points of either kind of images on its own; on a GPU one after another, since settings differ."""
-    found = []
-    for images in UNKNOWNS["images"]:
-        shown = enlarged(dataset) if images == "enlarged" else dataset
-        own = Setting(shown, STEPS, (STEPS,), watched(shown))
-        chosen = [point for point in points if point["images"] == images]
-        one_by_one = partial(_each, run)
-        found.append(sweep_on(chosen, run, one_by_one, own, folder=folder, executor=executor, progress=progress))
-    return refuse_failures(pd.concat(found, ignore_index=True))
-
-
-def _each(run: Callable, points: Sequence[Mapping[str, object]], setting: Setting) -> list[pd.DataFrame]:
-    return [run(point, setting) for point in points]
 
 
 def _unit(name: str) -> str:
