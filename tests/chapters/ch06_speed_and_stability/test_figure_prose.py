@@ -70,15 +70,20 @@ def test_verdicts_that_are_others_by_shorter_runs():
     assert figure_prose.other_verdicts(None, whole) == ""
 
 
-@pytest.mark.parametrize(("others", "kept"), [(["partly"] * 9 + ["reported"], "did: 9 of 10"),
-                                              (["partly"] * 8 + ["reported"] * 2, "did not: 8 of 10")])  # fmt: skip
+@pytest.mark.parametrize(("others", "kept"), [(["partly"] * 9 + ["reported"], "did: in 9 of 10"),
+                                              (["partly"] * 8 + ["reported"] * 2, "did not: in 8 of 10")])  # fmt: skip
 def test_what_was_expected_of_the_causes_is_told_with_what_came(others, kept):
     changed = ["nothing", "gain 3.0", *["many"] * 9]
     rows = [("C-Sep", where, word) for where, word in zip(changed, ["partly", *others[::-1]], strict=True)]
     rows += [("C-Sup", "nothing", "not reproduced"), ("C-Sup", "gain 3.0", "reproduced")]
-    said = figure_prose.causes_expected(pd.DataFrame(rows, columns=["claim", "changed", "verdict"]))
-    assert f"(it {kept})" in said
+    names = ["claim", "changed", "verdict"]
+    said = figure_prose.causes_expected(pd.DataFrame(rows, columns=names))
+    assert f"(it {kept};" in said
+    assert f"in {others.count('reported')} there is no gap" in said
     assert "it is turned by gain 3.0)" in said
-    assert "constant in no setting (in 1 of 2;" in said
+    assert "constant in no setting (it is in 1 of 2;" in said
+    assert "C-Sup" not in figure_prose.causes_expected(pd.DataFrame(rows[:-2], columns=names))
+    assert "C-Sep" not in figure_prose.causes_expected(pd.DataFrame(rows[-2:], columns=names))
     assert figure_prose.causes_expected(None) == ""
-    assert figure_prose.causes_expected(pd.DataFrame(rows[:1], columns=["claim", "changed", "verdict"])) == ""
+    none = pd.DataFrame([("C-Fig5", "nothing", "partly")], columns=names)
+    assert figure_prose.causes_expected(none) == ""
