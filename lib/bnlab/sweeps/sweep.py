@@ -93,7 +93,7 @@ def sweep(
     Args:
         points: what `grid` lists; or your own.
         run: point to tidy table; must be importable where the executor runs it (a module's function, not a lambda),
-            what all points share bound to it by `functools.partial`.
+            what all points share bound to it by `functools.partial`, and left as it is: many runs are given one object.
         folder: keeps finished points, each under a name that says what decides it: the point, ``run`` and all that is
             bound to it by content, the source of both, and the arithmetic. None keeps nothing.
         executor: any concurrent.futures.Executor (a Dask, Ray or MPI cluster's); None: one process a core.
