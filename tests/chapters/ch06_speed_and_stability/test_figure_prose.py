@@ -84,6 +84,8 @@ def test_what_was_expected_of_the_causes_is_told_with_what_came(others, kept):
     assert "constant in no setting (it is in 1 of 2;" in said
     assert "C-Sup" not in figure_prose.causes_expected(pd.DataFrame(rows[:-2], columns=names))
     assert "C-Sep" not in figure_prose.causes_expected(pd.DataFrame(rows[-2:], columns=names))
+    calm = pd.DataFrame([("C-Sep", where, "partly") for where in changed], columns=names)
+    assert "it is turned by nothing)" in figure_prose.causes_expected(calm)
     assert figure_prose.causes_expected(None) == ""
     none = pd.DataFrame([("C-Fig5", "nothing", "partly")], columns=names)
     assert figure_prose.causes_expected(none) == ""

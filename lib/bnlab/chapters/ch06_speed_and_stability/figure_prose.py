@@ -107,10 +107,10 @@ def causes_expected(reach: pd.DataFrame | None) -> str:
     said, counts = [], settings_left_open.counts(reach).set_index("claim")
     if "C-Sep" in counts.index:
         share, found = counts.loc["C-Sep"], reach[reach["claim"] == "C-Sep"]
-        alone = found[~found["changed"].isin((BOOK, MANY)) & (found["verdict"] != share["verdict"])]
+        alone = found[~found["changed"].isin((BOOK, MANY)) & (found["verdict"] != share["verdict"])]["changed"].tolist()
         kept = "did" if 10 * share["agree"] >= 9 * share["settings"] else "did not"
         without = int((found["verdict"] == "reported").sum())
-        turned = listed(alone["changed"].tolist()) or "nothing"
+        turned = listed(alone) if alone else "nothing"
         said += [
             f"that the verdict on C-Sep comes out again in nine of ten settings or more (it {kept}: in {share['agree']}"
             f" of {share['settings']}; in {without} there is no gap to close, BN being ahead in no seed), and that "
