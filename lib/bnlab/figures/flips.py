@@ -41,7 +41,7 @@ def flips(reach: pd.DataFrame):
             axes.annotate(LOOKS[word][0], (column, row), ha="center", va="center", color="w" if dark else "k")
     names = ["the book's own" if name == "nothing" else name for name in wide.index]
     axes.set_yticks(range(len(names)), names)
-    axes.set_xticks(range(len(wide.columns)), wide.columns)
+    axes.set_xticks(range(len(wide.columns)), wide.columns, size="small")
     axes.grid(visible=False)
     words = ", ".join(f"{letter} {name}" for name, (letter, _) in LOOKS.items() if (wide == name).any(axis=None))
     axes.set_title(words, loc="left", size="small")
@@ -66,6 +66,6 @@ def agreement(shares: pd.DataFrame):
             colour = "k" if value > BRIGHT else "w"
             axes.annotate(told, (column, row), ha="center", va="center", color=colour, size="small")
     axes.set_yticks(range(len(rows)), rows)
-    axes.set_xticks(range(len(columns)), columns)
+    axes.set_xticks(range(len(columns)), columns, size="small")
     axes.grid(visible=False)
     return figure
