@@ -36,6 +36,8 @@ UNKNOWNS: dict[str, tuple] = {
     "other_rate": (0.1, 0.01),  # of norms, biases and fc
     "images": ("padded", "enlarged"),  # to 32 x 32: with a margin, or without
 }
+# Of networks that have no threshold.
+WITHOUT_THRESHOLDS = {name: UNKNOWNS[name] for name in UNKNOWNS if name not in ("threshold", "power", "decay")}
 MARGIN = 2  # pixels of padding on each side
 
 

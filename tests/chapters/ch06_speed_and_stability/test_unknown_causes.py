@@ -10,9 +10,9 @@ from bnlab import datasets
 from bnlab.chapters.ch06_speed_and_stability import channel_norms, unknown_causes, unknown_verdicts
 from bnlab.measures.probes import SplitError
 from bnlab.sweeps.points import Setting, complete, run_point
-from bnlab.sweeps.unknowns import UNKNOWNS
+from bnlab.sweeps.unknowns import WITHOUT_THRESHOLDS
 
-BOOK = {name: UNKNOWNS[name][0] for name in unknown_causes.NAMES}
+BOOK = {name: values[0] for name, values in WITHOUT_THRESHOLDS.items()}
 
 
 @pytest.fixture(scope="module")

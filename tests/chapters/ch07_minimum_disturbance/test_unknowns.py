@@ -10,9 +10,9 @@ from bnlab.claims import settings_left_open
 from bnlab.claims.ledger import Verdict
 from bnlab.layers.nlms import NlmsConv2d
 from bnlab.sweeps.points import Setting
-from bnlab.sweeps.unknowns import UNKNOWNS
+from bnlab.sweeps.unknowns import WITHOUT_THRESHOLDS
 
-BOOK = {name: UNKNOWNS[name][0] for name in unknowns.NAMES}
+BOOK = {name: values[0] for name, values in WITHOUT_THRESHOLDS.items()}
 OTHER = {"batch_size": 16, "initialisation": "kaiming", "gain": 3.0, "other_rate": 0.01, "images": "enlarged"}
 VERDICTS = {"reproduced", "partly", "not reproduced", "reported"}
 

@@ -1,7 +1,7 @@
 """Causes judged in settings that Chai et al. 2020 leave open: parts of the low-rate gain, and caps on an eigenvalue.
 
 As in ``arms`` and ``stability``, conv2's gradient is changed along the eigenvectors of R and the network stays as it
-is. The thresholds of the document's networks are none of these networks', so a setting is one of each of `NAMES`.
+is. These networks have no threshold, so a setting is one of each of `WITHOUT_THRESHOLDS`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from bnlab.chapters.ch06_speed_and_stability.unknown_rates import NAMES, UNITS, few_errors
+from bnlab.chapters.ch06_speed_and_stability.unknown_rates import UNITS, few_errors
 from bnlab.datasets import Dataset
 from bnlab.measures.preconditioning import ModePreconditioner, matching_factors
 from bnlab.measures.probes import SplitError, input_autocorrelation, probe_images
 from bnlab.sweeps import sweep as sweeps
 from bnlab.sweeps.points import PRECONDITIONER_IMAGES, REFERENCE, Setting, complete, prepare, run_jobs
-from bnlab.sweeps.unknowns import in_setting, settings, swept
+from bnlab.sweeps.unknowns import WITHOUT_THRESHOLDS, in_setting, settings, swept
 from bnlab.theory.modes import natural_modes
 from bnlab.training.train import Job
 
@@ -48,12 +48,14 @@ def unknown_arms(
     """Test errors of the `ARMS` after 300 steps at a low rate in every one of `settings`, a row a run."""
     points = [
         {"arm": arm, "learning_rate": RATE, "seed": seed, **setting}
-        for setting in settings(combinations, 0, NAMES) for arm in ARMS for seed in seeds
+        for setting in settings(combinations, 0, WITHOUT_THRESHOLDS) for arm in ARMS for seed in seeds
     ]  # fmt: skip
     how = {"folder": folder, "executor": executor, "progress": progress}
     found = swept(points, run_arm, dataset, STEPS, lambda own: {"test": SplitError(own)}, **how).assign(fc_mode="paper")
-    units = {name: UNITS[name] for name in NAMES} | {"arm": "name", "fc_mode": "name"}
-    return _finished(found, units | {name: UNITS[name] for name in UNITS if name not in (*NAMES, "norm", "cap")})
+    units = {name: UNITS[name] for name in WITHOUT_THRESHOLDS} | {"arm": "name", "fc_mode": "name"}
+    return _finished(
+        found, units | {name: UNITS[name] for name in UNITS if name not in (*WITHOUT_THRESHOLDS, "norm", "cap")}
+    )
 
 
 def unknown_caps(
@@ -70,7 +72,7 @@ def unknown_caps(
     """Runs of ``steps`` of the plain network at every rate under the `CAPS` in every one of `settings`, a row a run."""
     points = [
         {"norm": "none", "learning_rate": rate, "seed": seed, "cap": cap, **setting}
-        for setting in settings(combinations, 0, NAMES) for cap in CAPS for rate in rates for seed in seeds
+        for setting in settings(combinations, 0, WITHOUT_THRESHOLDS) for cap in CAPS for rate in rates for seed in seeds
     ]  # fmt: skip
     how = {"folder": folder, "executor": executor, "progress": progress}
     return _finished(swept(points, run_capped, dataset, steps, few_errors, **how), UNITS)

@@ -1,6 +1,6 @@
 """Which rates the plain network and Batch Normalization survive in settings that Chai et al. 2020 leave open.
 
-The thresholds are none of theirs, so a setting is one of each of `NAMES`; runs and grid are those of ``stability``.
+They have no threshold, so a setting is one of each of `WITHOUT_THRESHOLDS`; runs and grid are those of ``stability``.
 """
 
 from __future__ import annotations
@@ -15,10 +15,8 @@ from bnlab.datasets import Dataset
 from bnlab.measures.probes import SplitError
 from bnlab.sweeps import sweep as sweeps
 from bnlab.sweeps.points import Setting, complete, prepare, run_jobs
-from bnlab.sweeps.unknowns import UNKNOWNS, in_setting, settings, swept
+from bnlab.sweeps.unknowns import WITHOUT_THRESHOLDS, in_setting, settings, swept
 
-OF_THRESHOLDS = ("threshold", "power", "decay")
-NAMES = tuple(name for name in UNKNOWNS if name not in OF_THRESHOLDS)
 NETWORKS = ("none", "batch")
 TEST_IMAGES = 500  # enough to tell learning from guessing
 UNITS = {
@@ -45,7 +43,7 @@ def unknown_rates(
     """
     points = [
         {"norm": norm, "learning_rate": rate, "seed": seed, **setting}
-        for setting in settings(combinations, 0, NAMES)
+        for setting in settings(combinations, 0, WITHOUT_THRESHOLDS)
         for norm in NETWORKS for rate in rates for seed in seeds
     ]  # fmt: skip
     how = {"folder": folder, "executor": executor, "progress": progress}

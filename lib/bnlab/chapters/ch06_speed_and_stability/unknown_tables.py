@@ -8,10 +8,10 @@ from functools import partial
 import pandas as pd
 
 from bnlab.chapters.ch06_speed_and_stability.unknown_causes import unknown_arms, unknown_caps
-from bnlab.chapters.ch06_speed_and_stability.unknown_rates import NAMES, unknown_rates
+from bnlab.chapters.ch06_speed_and_stability.unknown_rates import unknown_rates
 from bnlab.chapters.ch06_speed_and_stability.unknowns import unknowns
 from bnlab.datasets import Dataset
-from bnlab.sweeps.unknowns import settings
+from bnlab.sweeps.unknowns import WITHOUT_THRESHOLDS, settings
 
 
 def parts(
@@ -29,7 +29,7 @@ def parts(
     Raises:
         ValueError: more combinations than there are.
     """
-    settings(combinations, 0, NAMES)  # refuses too many, before anything runs
+    settings(combinations, 0, WITHOUT_THRESHOLDS)  # refuses too many, before anything runs
     watched = rates, seeds, steps
     return {
         "unknowns": partial(unknowns, dataset, combinations, seeds),

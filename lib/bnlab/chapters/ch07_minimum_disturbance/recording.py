@@ -21,6 +21,7 @@ from bnlab.datasets import Dataset
 from bnlab.sweeps.limits import distinct, enough_images, rates_of_a_sweep
 from bnlab.sweeps.settings import taking
 from bnlab.sweeps.sweep import seeds_from
+from bnlab.sweeps.unknowns import WITHOUT_THRESHOLDS
 from bnlab.sweeps.unknowns import settings as left_open
 
 NEEDED = ("first_epochs", "first_seeds", "ratio_steps", "ratio_seeds", "frontier_seeds", "seeds", "tuning_seeds")
@@ -66,7 +67,7 @@ class Settings:
             checks.whole(name, getattr(self, name), least=1)
         for name in LEFT_OUT_BY_ZERO:
             checks.whole(name, getattr(self, name), least=0)
-        left_open(self.unknown_combinations, 0, unknowns.NAMES)  # refuses too many
+        left_open(self.unknown_combinations, 0, WITHOUT_THRESHOLDS)  # refuses too many
 
     def grid(self, seeds: int) -> Grid:
         """The runs under noise, on so many reported seeds."""

@@ -8,13 +8,11 @@ import pandas as pd
 
 from bnlab.chapters.ch07_minimum_disturbance import arrangement_verdicts as judging
 from bnlab.chapters.ch07_minimum_disturbance import arrangements, noise_verdicts
-from bnlab.chapters.ch07_minimum_disturbance.unknowns import NAMES
 from bnlab.claims import settings_left_open
-from bnlab.sweeps.unknowns import UNKNOWNS
+from bnlab.sweeps.unknowns import WITHOUT_THRESHOLDS
 
 AT_START, TRAINED = ("C-Fig9", "C-First", "A-NLMS"), ("C-Drift", "C-Fig10a")
 JUDGED = {"Before the first step": AT_START, "After 300 steps": TRAINED}
-CHOICES = {name: UNKNOWNS[name] for name in NAMES}
 WHERE = {"scale": "full", "data": ""}
 LOOKS = (
     lambda looks: judging.spreads(*_start(looks)[:1], **WHERE),
@@ -29,7 +27,7 @@ def by_setting(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:
     """The verdicts under each setting of ``unknown_looks`` and ``unknown_noise``, as `settings_left_open`; or None."""
     asked = (("unknown_looks", (*AT_START, "C-Drift"), LOOKS), ("unknown_noise", ("C-Fig10a",), NOISE))
     found = [
-        settings_left_open.by_setting(tables[name], CHOICES, claims, questions)
+        settings_left_open.by_setting(tables[name], WITHOUT_THRESHOLDS, claims, questions)
         for name, claims, questions in asked
         if name in tables
     ]

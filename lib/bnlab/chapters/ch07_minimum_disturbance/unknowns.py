@@ -1,6 +1,6 @@
 """The networks of chapter 07 again in settings that Chai et al. 2020 leave open, to see which verdicts hang on them.
 
-The chapter's networks have no threshold, so a setting is one of each of `NAMES`.
+The chapter's networks have no threshold, so a setting is one of each of `WITHOUT_THRESHOLDS`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from bnlab.measures.probes import SplitError
 from bnlab.sweeps import sweep as sweeps
 from bnlab.sweeps.points import Setting, complete, epochs_to_steps, run_jobs
 from bnlab.sweeps.points import prepare as prepare_lenet
-from bnlab.sweeps.unknowns import in_setting, settings, swept
+from bnlab.sweeps.unknowns import WITHOUT_THRESHOLDS, in_setting, settings, swept
 from bnlab.training.train import Job
 
-NAMES = ("batch_size", "initialisation", "gain", "other_rate", "images")
 PROBE_SIZE = 64  # images on which conv2's input is looked at
 STEPS, LOOKED_AT = 300, (0, 20, 100, 300)  # of these, those within an epoch
 FIRST_STEP = (0, 1)  # where only the beginning is judged
@@ -43,7 +42,7 @@ def looks(
     """What enters conv2, by `Conv2Probe`, in every setting: before the first step, and with BN before conv2 to 300."""
     points = [
         {"norm": norm, "seed": seed, **setting}
-        for setting in settings(combinations, 0, NAMES)
+        for setting in settings(combinations, 0, WITHOUT_THRESHOLDS)
         for norm in ARRANGEMENTS.values() if "nlms" not in norm  # which descends its own direction
         for seed in seeds
     ]  # fmt: skip
@@ -67,13 +66,15 @@ def under_noise(
 ) -> pd.DataFrame:
     """Test error after 300 steps with and without noise in every setting, as `noise_sensitivity.frontier`."""
     wanted = noise_sensitivity.Grid(METHODS, RATES, (NOISE,), tuple(seeds), tuple(tuning_seeds))
-    points = [{**point, **setting} for setting in settings(combinations, 0, NAMES) for point in wanted.points()]
+    points = [
+        {**point, **setting} for setting in settings(combinations, 0, WITHOUT_THRESHOLDS) for point in wanted.points()
+    ]
     few = min(TEST_IMAGES, len(dataset.test_labels))
 
     how = {"folder": folder, "executor": executor, "progress": progress}
     found = swept(points, train, dataset, STEPS, lambda own: {"test": SplitError(own.subset(test=few))}, **how)
     found["role"] = found["seed"].isin(tuning_seeds).map({True: "tuning", False: "reported"})
-    found = found[[*NAMES, *noise_sensitivity.UNITS]]
+    found = found[[*WITHOUT_THRESHOLDS, *noise_sensitivity.UNITS]]
     found.attrs["units"] = {name: noise_sensitivity.UNITS.get(name) or _unit(name) for name in found}
     return found
 
