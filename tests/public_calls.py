@@ -306,6 +306,7 @@ CALLS = {
         minimum_disturbance.largest_stable_rate, {"X": NODES, "channels": 2}
     ),
     "theory.modes.natural_modes": Call(modes.natural_modes, {"R": R}),
+    "theory.modes.largest_eigenvalue": Call(modes.largest_eigenvalue, {"inputs": numbers(4, 6)}),
     "theory.modes.project": Call(
         lambda errors: modes.project(modes.natural_modes(R), errors), {"errors": numbers(5, 4)}
     ),
