@@ -22,7 +22,7 @@ import pandas as pd
 from bnlab import checks
 from bnlab.chapters.ch06_speed_and_stability import survival_arms
 from bnlab.chapters.ch06_speed_and_stability.survival_arms import SURVIVAL_IMAGES
-from bnlab.chapters.ch06_speed_and_stability.unknown_causes import unknown_arms
+from bnlab.chapters.ch06_speed_and_stability.unknown_causes import unknown_arms, unknown_caps
 from bnlab.chapters.ch06_speed_and_stability.unknown_rates import NAMES, unknown_rates
 from bnlab.chapters.ch06_speed_and_stability.unknowns import unknowns
 from bnlab.datasets import Dataset
@@ -158,6 +158,7 @@ def parts(dataset: Dataset, settings: Settings, folder: Path | None = None) -> d
         made["unknowns"] = partial(unknowns, *of_settings, few)
         made["unknown_rates"] = partial(unknown_rates, *of_settings, *watched)
         made["unknown_arms"] = partial(unknown_arms, *of_settings, few)
+        made["unknown_caps"] = partial(unknown_caps, *of_settings, *watched)
     return {name: partial(make, folder=folder) for name, make in made.items()}
 
 
