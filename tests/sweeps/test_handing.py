@@ -72,6 +72,18 @@ def test_what_cannot_be_handed_over_is_one_line(monkeypatch):
             sweeps.sweep([{"x": 1}], named, executor=pool, progress=False)
 
 
+def dies(point):
+    os._exit(1)
+
+
+def test_a_pool_whose_worker_died_is_told_as_that():
+    with processes(1) as pool:
+        found = sweeps.sweep([{"x": 1}], dies, executor=pool, progress=False)
+        assert found["status"].tolist() == ["failed: worker died (out of memory?)"]
+        with pytest.raises(sweeps.SweepError, match=r"^a worker process has died \(out of memory\?\): start another"):
+            sweeps.sweep([{"x": 1}], dies, executor=pool, progress=False)
+
+
 def test_networks_trained_in_the_pool_share_its_data():
     data = datasets.load("digits").subset(train=64, test=10)
 

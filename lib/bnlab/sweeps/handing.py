@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,6 +24,7 @@ class HandingPool(ProcessPoolExecutor):
         super().__init__(*arguments, **named)
         self._folder = folder
         self._handed: dict[int, tuple[object, Path]] = {}  # by identity: what was handed, kept alive, and where it is
+        self._begun = False
 
     def submit(self, function: Callable, /, shared: object, *own: object) -> Future:
         """Run ``function(shared, *own)`` in a process.
@@ -37,16 +38,21 @@ class HandingPool(ProcessPoolExecutor):
         """Find out before the first task that processes do not start, or cannot read what is to be shared.
 
         Raises:
-            SweepError: they do not, or cannot; or it cannot be written.
+            SweepError: they do not, or cannot, or one of them died after another sweep; or it cannot be written.
         """
-        first = super().submit(_cannot_read, self._path(shared))
-        if (error := first.exception()) is not None:
+        path = self._path(shared)
+        try:
+            reason = super().submit(_cannot_read, path).result()
+        except BrokenExecutor as error:
+            if self._begun:
+                raise SweepError("a worker process has died (out of memory?): start another pool.") from None
             raise SweepError(
                 f"worker processes cannot start ({words(error)}): put the script in a file, and what it runs below "
                 "if __name__ == '__main__'."
-            )
-        if reason := first.result():
+            ) from None
+        if reason:
             raise SweepError(f"worker processes cannot import the runs ({reason}): {REMEDY}.")
+        self._begun = True
 
     def _path(self, shared: object) -> Path:
         if id(shared) not in self._handed:
