@@ -12,7 +12,7 @@ from bnlab import datasets
 from bnlab.layers.frozen_gain import FrozenGainBatchNorm
 from bnlab.layers.split_batchnorm import DetachedBatchNorm
 from bnlab.randomness import generator
-from bnlab.training.compiled import step
+from bnlab.training.compiled import activation, normalisation, step
 from bnlab.training.compiled.network import Arrays
 from bnlab.training.compiled.train import NO_NOISE
 
@@ -55,6 +55,22 @@ def test_every_norm(norm, channels, batch, data):
     assert_same_gradients(model, data[channels], batch)
     masks = [module.mask for module in (model.norm1, model.norm2) if hasattr(module, "mask")]
     assert all(mask.any() and not mask.all() for mask in masks)
+
+
+@pytest.mark.parametrize("batch", [16, 5])
+def test_without_a_norm_the_shorter_loop_backward_is_the_general_one(batch, data):
+    layer = Arrays(lenet("none", 1), data[1], "train", batch).bound().one
+    draws = np.random.default_rng(0)
+    errors = draws.normal(size=layer.pooled.shape).astype(np.float32)
+    layer.y[...] = draws.normal(size=layer.y.shape)
+    normalisation.choose(layer.after, layer.y, batch, True)
+    layer.y[..., batch:] = np.nan  # to be cleared
+    found, sums = [layer.y.copy() for _ in range(2)], np.zeros((2, len(layer.y)), np.float32)
+    activation.rectify_backward(found[0], errors, sums[0], batch)
+    activation.activate_backward(layer.after, found[1], errors, sums[1], batch)
+    assert found[0][..., :batch].any()
+    np.testing.assert_array_equal(*found, strict=True)
+    np.testing.assert_array_equal(*sums, strict=True)
 
 
 @pytest.mark.parametrize("norm", ["amplify", "suppress_variance", "gain_layer", "rms"])
