@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -114,8 +114,6 @@ def swept(
 ) -> pd.DataFrame:
     """Sweep points that say a setting each, those of either kind of images on their own.
 
-    On a GPU they run one after another, since their networks differ in more than what a batched computation knows.
-
     Args:
         points: with a value of ``images``.
         run: point and `Setting` to tidy table.
@@ -128,12 +126,31 @@ def swept(
         FailedRunsError: a run failed.
     """
     found = []
-    for images in UNKNOWNS["images"]:
-        shown = enlarged(dataset) if images == "enlarged" else dataset
-        setting = Setting(shown, steps, (steps,), watched(shown))
+    for images, shown in both_kinds(dataset):
         chosen = [point for point in points if point["images"] == images]
-        found.append(sweep_on(chosen, run, partial(_one_by_one, run), setting, **how))
-    return refuse_failures(pd.concat(found, ignore_index=True))
+        found.append(swept_on(chosen, run, Setting(shown, steps, (steps,), watched(shown)), **how))
+    return pd.concat(found, ignore_index=True)
+
+
+def both_kinds(dataset: Dataset) -> Iterator[tuple[str, Dataset]]:
+    """Either kind of images by its name among `UNKNOWNS`: as they are, with their margin, and enlarged."""
+    yield "padded", dataset
+    yield "enlarged", enlarged(dataset)
+
+
+def swept_on(points: Sequence[Mapping[str, object]], run: Callable, setting: Setting, **how: object) -> pd.DataFrame:
+    """Sweep points whose networks differ in more than a batched computation knows: on a GPU, one after another.
+
+    Args:
+        points: of one kind of images.
+        run: point and `Setting` to tidy table.
+        setting: what they share.
+        how: folder, executor and progress, as `sweeps.sweep` takes them.
+
+    Raises:
+        FailedRunsError: a run failed.
+    """
+    return refuse_failures(sweep_on(points, run, partial(_one_by_one, run), setting, **how))
 
 
 def _one_by_one(run: Callable, points: Sequence[Mapping[str, object]], setting: Setting) -> list[pd.DataFrame]:

@@ -53,39 +53,3 @@ def test_without_the_rate_that_loses_two_networks_nothing_is_said_of_it():
 def test_how_often_figure_7_was_drawn_again():
     assert figure_prose.draws(None).endswith("was not drawn again")
     assert figure_prose.draws(Reach(3, 10, (("partly", 7),), False)).endswith("came out again in 3 of 10 draws")
-
-
-def test_verdicts_that_are_others_by_shorter_runs():
-    reach = pd.DataFrame(
-        [
-            ("nothing", "C-Fig5", "not reproduced"),
-            ("nothing", "C-Fig7", "partly"),
-            ("gain 3.0", "C-Fig7", "reproduced"),
-        ],
-        columns=["changed", "claim", "verdict"],
-    )
-    whole = judged(C_Fig5="partly", C_Fig7="partly")
-    assert "C-Fig5 is not reproduced (above: partly) in the book's own" in figure_prose.other_verdicts(reach, whole)
-    assert figure_prose.other_verdicts(reach, judged(C_Fig5="not reproduced")) == ""
-    assert figure_prose.other_verdicts(None, whole) == ""
-
-
-@pytest.mark.parametrize(("others", "kept"), [(["partly"] * 9 + ["reported"], "did: in 9 of 10"),
-                                              (["partly"] * 8 + ["reported"] * 2, "did not: in 8 of 10")])  # fmt: skip
-def test_what_was_expected_of_the_causes_is_told_with_what_came(others, kept):
-    changed = ["nothing", "gain 3.0", *["many"] * 9]
-    rows = [("C-Sep", where, word) for where, word in zip(changed, ["partly", *others[::-1]], strict=True)]
-    rows += [("C-Sup", "nothing", "not reproduced"), ("C-Sup", "gain 3.0", "reproduced")]
-    names = ["claim", "changed", "verdict"]
-    said = figure_prose.causes_expected(pd.DataFrame(rows, columns=names))
-    assert f"(it {kept};" in said
-    assert f"in {others.count('reported')} there is no gap" in said
-    assert "it is turned by gain 3.0)" in said
-    assert "constant in no setting (it is in 1 of 2;" in said
-    assert "C-Sup" not in figure_prose.causes_expected(pd.DataFrame(rows[:-2], columns=names))
-    assert "C-Sep" not in figure_prose.causes_expected(pd.DataFrame(rows[-2:], columns=names))
-    calm = pd.DataFrame([("C-Sep", where, "partly") for where in changed], columns=names)
-    assert "it is turned by nothing)" in figure_prose.causes_expected(calm)
-    assert figure_prose.causes_expected(None) == ""
-    none = pd.DataFrame([("C-Fig5", "nothing", "partly")], columns=names)
-    assert figure_prose.causes_expected(none) == ""

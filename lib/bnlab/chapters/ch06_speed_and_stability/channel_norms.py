@@ -148,7 +148,8 @@ def parts(dataset: Dataset, settings: Settings, folder: Path | None = None) -> d
     made |= survival_arms.parts(dataset, settings.seed, settings.stability_steps, *of_survival)
     if settings.unknown_seeds:
         watched = settings.stability_rates, some(settings.unknown_seeds), settings.stability_steps
-        made |= unknown_tables.parts(dataset, settings.unknown_combinations, *watched)
+        warmed = settings.warm_up_octaves, settings.warm_up_lengths if settings.warm_up_seeds else ()
+        made |= unknown_tables.parts(dataset, settings.unknown_combinations, *watched, *warmed)
     return {name: partial(make, folder=folder) for name, make in made.items()}
 
 

@@ -56,9 +56,9 @@ def _after_five(first_steps: pd.DataFrame, rate: float, column: str) -> tuple[pd
     """Last number up to the fifth step, seeds x networks, and whether it is of an earlier step."""
     runs = _at(first_steps, "first steps", rate)
     known = runs[(runs["step"] <= effects.FIFTH) & np.isfinite(runs[column])]
-    last = _last(known)
-    values = paired(_wide(last, column, runs), f"first steps at rate {rate:g}", NETWORKS)
-    return values, _wide(last, "step", runs)[list(NETWORKS)] < effects.FIFTH
+    wide = _wide(_last(known), [column, "step"], runs)
+    values = paired(wide[column], f"first steps at rate {rate:g}", NETWORKS)
+    return values, wide["step"][list(NETWORKS)] < effects.FIFTH
 
 
 def errors_after(runs: pd.DataFrame, step: int, rate: float) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -76,9 +76,10 @@ def errors_after(runs: pd.DataFrame, step: int, rate: float) -> tuple[pd.DataFra
     known = np.isfinite(last["test_error"])
     error = last["test_error"].where(known, np.nan).where(known | ~diverged, CHANCE)
     last = last.assign(test_error=error.where(diverged | (last["step"] == step)))
-    last["lost"] = diverged | (last["test_error"] > effects.LOST)
-    errors = paired(_wide(last, "test_error", own), f"whole trainings at rate {rate:g}", NETWORKS)
-    return errors, _wide(last, "lost", own)[list(NETWORKS)].astype(bool)
+    last["lost"] = (diverged | (last["test_error"] > effects.LOST)).astype(float)  # beside errors, in one pivot
+    wide = _wide(last, ["test_error", "lost"], own)
+    errors = paired(wide["test_error"], f"whole trainings at rate {rate:g}", NETWORKS)
+    return errors, wide["lost"][list(NETWORKS)].astype(bool)
 
 
 def last_step(runs: pd.DataFrame) -> int:
@@ -154,6 +155,6 @@ def _last(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values("step").drop_duplicates(["norm", "seed"], keep="last")
 
 
-def _wide(rows: pd.DataFrame, column: str, runs: pd.DataFrame) -> pd.DataFrame:
-    """A column, seeds x networks, with a row for every seed that any of the runs has."""
-    return rows.pivot(index="seed", columns="norm", values=column).reindex(sorted(runs["seed"].unique()))
+def _wide(rows: pd.DataFrame, columns: list[str], runs: pd.DataFrame) -> pd.DataFrame:
+    """Columns, each seeds x networks, with a row for every seed that any of the runs has."""
+    return rows.pivot(index="seed", columns="norm", values=columns).reindex(sorted(runs["seed"].unique()))

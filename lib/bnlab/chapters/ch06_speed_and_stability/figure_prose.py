@@ -7,12 +7,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bnlab.chapters.ch06_speed_and_stability import comparisons, effects, eigenvalue_verdicts
-from bnlab.claims import settings_left_open
 from bnlab.claims.coverage import NotRunError
 from bnlab.claims.ledger import Verdict
 from bnlab.claims.markup import listed
 from bnlab.claims.reach import Reach
-from bnlab.claims.settings_left_open import BOOK, MANY
 
 FIGURES = {"C-Fig5": "5", "C-Fig6": "6", "C-Fig7": "7", "C-Fig8a": "8a", "C-Fig8b": "8b"}
 
@@ -78,48 +76,3 @@ def draws(found: Reach | None) -> str:
     if found is None:
         return "The quick run's verdict on Figure 7 was not drawn again"
     return f"The quick run's verdict on Figure 7 came out again in {found.short}"
-
-
-def other_verdicts(reach: pd.DataFrame | None, verdicts: Sequence[Verdict]) -> str:
-    """Say which verdicts are others in the book's own setting, by the runs of the settings, than by the whole sweep.
-
-    Args:
-        reach: what `unknown_verdicts.by_setting` gives, or None.
-        verdicts: by the whole recording.
-    """
-    if reach is None:
-        return ""
-    own = reach[reach["changed"] == BOOK].set_index("claim")["verdict"]
-    whole = {verdict.id: verdict.verdict for verdict in verdicts}
-    others = {claim: word for claim, word in own.items() if whole.get(claim, word) != word}
-    told = [f"{claim} is {word} (above: {whole[claim]})" for claim, word in others.items()]
-    return f"By these runs, shorter and at fewer rates, {listed(told)} in the book's own setting." if told else ""
-
-
-def causes_expected(reach: pd.DataFrame | None) -> str:
-    """Say what was expected of C-Sep and C-Sup in settings left open before their runs were made, and what came.
-
-    Args:
-        reach: what `unknown_verdicts.by_setting` gives, or None.
-    """
-    if reach is None:
-        return ""
-    said, counts = [], settings_left_open.counts(reach).set_index("claim")
-    if "C-Sep" in counts.index:
-        share, found = counts.loc["C-Sep"], reach[reach["claim"] == "C-Sep"]
-        alone = found[~found["changed"].isin((BOOK, MANY)) & (found["verdict"] != share["verdict"])]["changed"].tolist()
-        kept = "did" if 10 * share["agree"] >= 9 * share["settings"] else "did not"
-        without = int((found["verdict"] == "reported").sum())
-        turned = listed(alone) if alone else "nothing"
-        said += [
-            f"that the verdict on C-Sep comes out again in nine of ten settings or more (it {kept}: in {share['agree']}"
-            f" of {share['settings']}; in {without} there is no gap to close, BN being ahead in no seed), and that "
-            f"initial weights three times as large turn it first (changed alone, it is turned by {turned})"
-        ]
-    if "C-Sup" in counts.index:
-        caps = reach[reach["claim"] == "C-Sup"]
-        said += [
-            "that the product of cap and rate is constant in no setting (it is in "
-            f"{int((caps['verdict'] == 'reproduced').sum())} of {len(caps)}; of the caps, 1 and 16 were run here)"
-        ]
-    return f"Expected before their runs were made: {'; '.join(said)}." if said else ""

@@ -70,12 +70,12 @@ def largest_stable_rates(stability: pd.DataFrame) -> pd.DataFrame:
     all rates were survived, so that ``largest`` is a lower bound only.
     """
     ends = final_errors(stability, ("norm", "cap", "seed", "learning_rate"))
-    rows = []
-    for (norm, cap, seed), runs in ends.groupby(["norm", "cap", "seed"], sort=False):
-        runs = runs.sort_values("learning_rate")
-        survived = int((~runs["lost"]).cumprod().sum())  # before the first that was lost
-        largest = runs["learning_rate"].iloc[survived - 1] if survived else math.nan
-        beyond = "below" if not survived else "above" if survived == len(runs) else ""
+    rates, kept, rows = ends["learning_rate"].to_numpy(), ~ends["lost"].to_numpy(), []
+    for (norm, cap, seed), places in ends.groupby(["norm", "cap", "seed"], sort=False).indices.items():
+        upwards = places[np.argsort(rates[places])]
+        survived = int(np.cumprod(kept[upwards]).sum())  # before the first that was lost
+        largest = rates[upwards[survived - 1]] if survived else math.nan
+        beyond = "below" if not survived else "above" if survived == len(upwards) else ""
         rows.append((norm, cap, seed, largest, beyond))
     units = {"norm": "name", "cap": "power; 0: none", "seed": "name"}
     return table(rows, {**units, "largest": "of the convolution weights", "beyond": "name"})

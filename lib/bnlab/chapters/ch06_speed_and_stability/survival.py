@@ -88,21 +88,22 @@ def largest(found: pd.DataFrame, groups: Sequence[str], end: float | None = None
     Raises:
         LedgerError: a run is missing; or a group ends before the grid though a seed had survived all its rates.
     """
-    rows, seeds = [], sorted(set(found["seed"]))
+    rows, seeds = [], np.unique(found["seed"])
     for names, part in found.groupby(list(groups), sort=False):
-        wide = part.pivot(index="seed", columns="learning_rate", values="lost").reindex(index=seeds)
-        if wide.isna().any(axis=None):
-            raise LedgerError(f"survival runs of {', '.join(map(str, names))}: {wide.isna().sum().sum()} are missing.")
-        octaves = np.log2(wide.columns.to_numpy(float))
-        for seed, lost in wide.iterrows():
-            count = int((~lost.astype(bool)).cumprod().sum())
-            beyond = "below" if not count else "above" if count == len(octaves) else ""
-            if beyond == "above" and end is not None and wide.columns[-1] < end:
-                raise LedgerError(
-                    f"survival runs of {', '.join(map(str, names))}: those above {octaves[-1]:g} are missing."
-                )
-            octave = octaves[count - 1] if count else octaves[0] - 1
-            rows.append((*names, seed, octave, beyond, 1 - lost.astype(float).mean()))
+        rates, arm = np.unique(part["learning_rate"]), ", ".join(map(str, names))
+        lost = np.full((len(seeds), len(rates)), math.nan)
+        at = np.searchsorted(seeds, part["seed"]), np.searchsorted(rates, part["learning_rate"])
+        lost[at] = part["lost"].astype(float)
+        if missing := int(np.isnan(lost).sum()):
+            raise LedgerError(f"survival runs of {arm}: {missing} are missing.")
+        counts = np.cumprod(1 - lost, axis=1).sum(axis=1).astype(int)
+        if end is not None and rates[-1] < end and (counts == len(rates)).any():
+            raise LedgerError(f"survival runs of {arm}: those above {math.log2(rates[-1]):g} are missing.")
+        octaves = np.log2(rates)
+        octaves = [octaves[0] - 1, *octaves]
+        for seed, count, share in zip(seeds, counts, 1 - lost.mean(axis=1), strict=True):
+            beyond = "below" if not count else "above" if count == len(rates) else ""
+            rows.append((*names, seed, octaves[count], beyond, share))
     units = {"seed": "name", "octave": OCTAVES, "beyond": "name", "share": "fraction of the rates"}
     return table(rows, {**dict.fromkeys(groups, "name"), **units})
 
@@ -213,12 +214,21 @@ def _twins(survival: pd.DataFrame, step: int) -> pd.DataFrame:
 WARMED = ["norm", "gain", "warm_up"]
 
 
-def warm_up_edges(runs: pd.DataFrame) -> pd.DataFrame:
+def warm_up_edges(runs: pd.DataFrame, setting: Sequence[str] = ()) -> pd.DataFrame:
     """Largest octaves of every network of the warm-up table after as many steps as each warmed-up run has.
 
     Columns ``network``, ``warm_up`` (steps of the run that it is compared with; its own, if it is warmed up), seed,
     octave, beyond.
+
+    Args:
+        runs: the table.
+        setting: columns that tell one experiment of this kind from another, put first; networks of another gain are
+            no others then.
+
+    Raises:
+        LedgerError: as `states` and `largest`; MissingArmError if nothing is warmed up.
     """
+    keys = [*setting, *(name for name in WARMED if name not in setting)]
     warmed = sorted(set(runs.loc[runs["warm_up"] > 0, "warm_up"]))
     if not warmed:
         raise MissingArmError("no runs with a warm-up")
@@ -226,12 +236,15 @@ def warm_up_edges(runs: pd.DataFrame) -> pd.DataFrame:
     for length in warmed:
         own = runs[runs["warm_up"] == length]
         step = int(own["steps"].iloc[0])
-        for names, part in runs[runs["warm_up"].isin([0, length])].groupby(WARMED, sort=False):
-            found = largest(states(part, step, [*WARMED, "learning_rate", "seed"]), WARMED)
-            made.append(found.assign(network=_network(*names), warm_up=length))
-    told = pd.concat(made, ignore_index=True)[["network", "warm_up", "seed", "octave", "beyond"]]
-    told.attrs["units"] = {"network": "name", "warm_up": "gradient steps", "seed": "name", "octave": OCTAVES,
-                           "beyond": "name"}  # fmt: skip
+        beside = runs[runs["warm_up"].isin([0, length])]
+        found = largest(states(beside, step, [*keys, "learning_rate", "seed"]), keys)
+        who = found[WARMED] if "gain" not in setting else found[WARMED].assign(gain=1)
+        networks = [_network(*names) for names in who.itertuples(index=False)]
+        made.append(found.assign(network=networks, warm_up=length))
+    units = {"network": "name", "warm_up": "gradient steps", "seed": "name", "octave": OCTAVES, "beyond": "name"}
+    units = dict.fromkeys(setting, "name or count") | units
+    told = pd.concat(made, ignore_index=True)[list(units)]
+    told.attrs["units"] = units
     return told
 
 

@@ -42,7 +42,7 @@ LOST = 0.8  # a test error above this is that of a network that only guesses
 SURVIVAL_IMAGES = 500  # on which survivors are told from the lost
 PROBE_IMAGES = 128
 HE = 6**0.5  # times PyTorch's default weights are He's
-KEYS = ["norm", "gain", "warm_up", "swept", "learns"]  # what names an arm in a point
+KEYS = ["norm", "gain", "warm_up", "swept", "learns"]  # what names an arm in a point, besides a setting's names
 
 
 def parts(
@@ -225,7 +225,8 @@ def _beyond(ends: pd.DataFrame, done: set[int], octaves: Sequence[int]) -> list[
 def _ends(found: pd.DataFrame, group: Mapping[str, object]) -> pd.DataFrame:
     """Last record of every run of a group, and whether the network was ``lost``: diverged, or it only guesses."""
     whole = point(group, OTHERS, 0, 1)
-    rows = found[(found[KEYS] == pd.Series({name: whole[name] for name in KEYS})).all(axis=1)]
+    named = {name: whole[name] for name in (*KEYS, *group)}
+    rows = found[(found[list(named)] == pd.Series(named)).all(axis=1)]
     last = rows.loc[rows.groupby(["learning_rate", "seed"])["step"].idxmax()]
     return last.assign(lost=last["diverged"].astype(bool) | ~(last["test_error"] <= LOST))
 

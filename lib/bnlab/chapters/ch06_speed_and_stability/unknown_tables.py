@@ -9,15 +9,22 @@ import pandas as pd
 
 from bnlab.chapters.ch06_speed_and_stability.unknown_causes import unknown_arms, unknown_caps
 from bnlab.chapters.ch06_speed_and_stability.unknown_rates import unknown_rates
+from bnlab.chapters.ch06_speed_and_stability.unknown_warm_up import unknown_warm_up
 from bnlab.chapters.ch06_speed_and_stability.unknowns import unknowns
 from bnlab.datasets import Dataset
 from bnlab.sweeps.unknowns import WITHOUT_THRESHOLDS, settings
 
 
 def parts(
-    dataset: Dataset, combinations: int, rates: Sequence[float], seeds: Sequence[int], steps: int
+    dataset: Dataset,
+    combinations: int,
+    rates: Sequence[float],
+    seeds: Sequence[int],
+    steps: int,
+    octaves: Sequence[int],
+    lengths: Sequence[int],
 ) -> dict[str, Callable[..., pd.DataFrame]]:
-    """``unknowns``, ``unknown_rates``, ``unknown_arms`` and ``unknown_caps``.
+    """``unknowns``, ``unknown_rates``, ``unknown_arms``, ``unknown_caps`` and ``unknown_warm_up``.
 
     Args:
         dataset: 32 x 32 images.
@@ -25,15 +32,20 @@ def parts(
         rates: learning rates, of those survived.
         seeds: of all runs.
         steps: gradient steps that a rate must survive.
+        octaves: logarithms to base 2 of the rates after a warm-up.
+        lengths: gradient steps of the warm-ups; none leave their table out.
 
     Raises:
         ValueError: more combinations than there are.
     """
     settings(combinations, 0, WITHOUT_THRESHOLDS)  # refuses too many, before anything runs
     watched = rates, seeds, steps
-    return {
+    made = {
         "unknowns": partial(unknowns, dataset, combinations, seeds),
         "unknown_rates": partial(unknown_rates, dataset, combinations, *watched),
         "unknown_arms": partial(unknown_arms, dataset, combinations, seeds),
         "unknown_caps": partial(unknown_caps, dataset, combinations, *watched),
     }
+    if lengths:
+        made["unknown_warm_up"] = partial(unknown_warm_up, dataset, combinations, octaves, seeds, steps, lengths)
+    return made

@@ -1,0 +1,95 @@
+"""Sentences that the page says of settings left open: verdicts by their shorter runs, and what was expected of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from bnlab.chapters.ch06_speed_and_stability import survival
+from bnlab.chapters.ch06_speed_and_stability.unknown_causes import CAPS
+from bnlab.claims import settings_left_open
+from bnlab.claims.ledger import Verdict
+from bnlab.claims.markup import listed
+from bnlab.claims.settings_left_open import BOOK, MANY
+from bnlab.sweeps.unknowns import WITHOUT_THRESHOLDS
+
+
+def other_verdicts(reach: pd.DataFrame | None, verdicts: Sequence[Verdict]) -> str:
+    """Say which verdicts are others in the book's own setting, by the runs of the settings, than by the whole sweep.
+
+    Args:
+        reach: what `unknown_verdicts.by_setting` gives, or None.
+        verdicts: by the whole recording.
+    """
+    if reach is None:
+        return ""
+    own = reach[reach["changed"] == BOOK].set_index("claim")["verdict"]
+    whole = {verdict.id: verdict.verdict for verdict in verdicts}
+    others = {claim: word for claim, word in own.items() if whole.get(claim, word) != word}
+    told = [f"{claim} is {word} (above: {whole[claim]})" for claim, word in others.items()]
+    return f"By these runs, shorter and at fewer rates, {listed(told)} in the book's own setting." if told else ""
+
+
+def expected(reach: pd.DataFrame | None, warmed: pd.DataFrame | None = None) -> str:
+    """Say what was expected of causes and warm-ups in these settings before their runs, and what came.
+
+    Args:
+        reach: what `unknown_verdicts.by_setting` gives, or None.
+        warmed: the table ``unknown_warm_up``, or None.
+    """
+    makers = {
+        "C-Sep": _of_speed,
+        "C-Sup": _of_caps,
+        "L-Warm6": lambda found: _of_warm_ups(found, warmed),
+    }
+    there = () if reach is None else set(reach["claim"])
+    said = [make(reach[reach["claim"] == claim]) for claim, make in makers.items() if claim in there]
+    return f"Expected before their runs were made: {'; '.join(said)}." if said else ""
+
+
+def _of_speed(found: pd.DataFrame) -> str:
+    share = settings_left_open.counts(found).iloc[0]
+    without = int((found["verdict"] == "reported").sum())
+    return (
+        f"that the verdict on C-Sep comes out again in nine of ten settings or more (it "
+        f"{_held(share['agree'], share['settings'])}; in {without} there is no gap to close, BN being ahead in no "
+        f"seed), and that initial weights three times as large turn it first ({_turned(found)})"
+    )
+
+
+def _of_caps(found: pd.DataFrame) -> str:
+    return (
+        f"that the product of cap and rate is constant in no setting (it is in {_reproduced(found)}; of the caps, "
+        f"{listed([f'{cap:g}' for cap in CAPS])} were run here)"
+    )
+
+
+def _of_warm_ups(found: pd.DataFrame, warmed: pd.DataFrame) -> str:
+    batch = warmed[warmed["norm"] == "batch"]
+    batch = survival.states(batch, batch["step"].max(), [*WITHOUT_THRESHOLDS, "learning_rate", "seed"])
+    lost = batch.groupby(list(WITHOUT_THRESHOLDS))["lost"].any().reset_index()
+    others = lost[lost["lost"]]
+    large = int((others["gain"] == max(WITHOUT_THRESHOLDS["gain"])).sum())
+    return (
+        f"that a warm-up brings the plain network within an octave of BN in no setting (L-Warm6 is reproduced in "
+        f"{_reproduced(found)}), for BN survives the whole grid in nine of ten or more (it "
+        f"{_held(len(lost) - len(others), len(lost))}), and of those in which it does not some have initial weights "
+        f"three times as large ({large} of {len(others)} have)"
+    )
+
+
+def _turned(found: pd.DataFrame) -> str:
+    """Say what turns a verdict where nothing else is changed."""
+    own = found.loc[found["changed"] == BOOK, "verdict"].iloc[0]
+    alone = found[~found["changed"].isin((BOOK, MANY)) & (found["verdict"] != own)]["changed"].tolist()
+    return f"changed alone, it is turned by {listed(alone) if alone else 'nothing'}"
+
+
+def _reproduced(found: pd.DataFrame) -> str:
+    return f"{int((found['verdict'] == 'reproduced').sum())} of {len(found)}"
+
+
+def _held(count: int, settings: int) -> str:
+    """Say whether nine of ten are reached, and by how many."""
+    return f"{'did' if 10 * count >= 9 * settings else 'did not'}: in {count} of {settings}"

@@ -1,0 +1,70 @@
+"""What the page says of settings left open: invented verdicts and runs, one for each thing that can come out."""
+
+import pandas as pd
+import pytest
+
+from bnlab.chapters.ch06_speed_and_stability import settings_prose
+from bnlab.claims.ledger import Verdict
+from bnlab.sweeps.unknowns import WITHOUT_THRESHOLDS
+
+BOOK = {name: values[0] for name, values in WITHOUT_THRESHOLDS.items()}
+
+
+def judged(**words):
+    return [Verdict(name.replace("_", "-"), word, "x") for name, word in words.items()]
+
+
+def test_verdicts_that_are_others_by_shorter_runs():
+    reach = pd.DataFrame(
+        [
+            ("nothing", "C-Fig5", "not reproduced"),
+            ("nothing", "C-Fig7", "partly"),
+            ("gain 3.0", "C-Fig7", "reproduced"),
+        ],
+        columns=["changed", "claim", "verdict"],
+    )
+    whole = judged(C_Fig5="partly", C_Fig7="partly")
+    assert "C-Fig5 is not reproduced (above: partly) in the book's own" in settings_prose.other_verdicts(reach, whole)
+    assert settings_prose.other_verdicts(reach, judged(C_Fig5="not reproduced")) == ""
+    assert settings_prose.other_verdicts(None, whole) == ""
+
+
+@pytest.mark.parametrize(("others", "kept"), [(["partly"] * 9 + ["reported"], "did: in 9 of 10"),
+                                              (["partly"] * 8 + ["reported"] * 2, "did not: in 8 of 10")])  # fmt: skip
+def test_what_was_expected_is_told_with_what_came(others, kept):
+    changed = ["nothing", "gain 3.0", *["many"] * 9]
+    rows = [("C-Sep", where, word) for where, word in zip(changed, ["partly", *others[::-1]], strict=True)]
+    rows += [("C-Sup", "nothing", "not reproduced"), ("C-Sup", "gain 3.0", "reproduced")]
+    names = ["claim", "changed", "verdict"]
+    said = settings_prose.expected(pd.DataFrame(rows, columns=names))
+    assert f"(it {kept};" in said
+    assert f"in {others.count('reported')} there is no gap" in said
+    assert "it is turned by gain 3.0)" in said
+    assert "constant in no setting (it is in 1 of 2;" in said
+    assert "C-Sup" not in settings_prose.expected(pd.DataFrame(rows[:-2], columns=names))
+    assert "C-Sep" not in settings_prose.expected(pd.DataFrame(rows[-2:], columns=names))
+    calm = pd.DataFrame([("C-Sep", where, "partly") for where in changed], columns=names)
+    assert "it is turned by nothing)" in settings_prose.expected(calm)
+    assert settings_prose.expected(None) == ""
+    none = pd.DataFrame([("C-Fig5", "nothing", "partly")], columns=names)
+    assert settings_prose.expected(none) == ""
+
+
+def test_what_was_expected_of_warm_ups_is_told_with_what_came():
+    settings = [{**BOOK, "gain": gain, "batch_size": size} for gain in (1.0, 3.0) for size in (64, 16)]
+    runs = [
+        {**setting, "norm": norm, "learning_rate": rate, "seed": seed, "step": 2 if lost else 9, "diverged": lost,
+         "test_error": 0.9 if lost else 0.1}
+        for setting in settings for norm in ("none", "batch") for rate in (1.0, 2.0) for seed in range(2)
+        for lost in [rate > 1 and (norm == "none" or (setting["gain"] == 3 and seed == 1))]
+    ]  # fmt: skip
+    changed = ["nothing", "gain 3.0", "batch size 16", "many"]
+    rows = [("L-Warm6", where, word) for where, word in zip(changed, ["not reproduced"] * 3 + ["partly"], strict=True)]
+    found = settings_prose.expected(pd.DataFrame(rows, columns=["claim", "changed", "verdict"]), pd.DataFrame(runs))
+    assert "in no setting (L-Warm6 is reproduced in 0 of 4)" in found
+    assert "(it did not: in 2 of 4)" in found
+    assert "(2 of 2 have)" in found
+    calm = pd.DataFrame(runs).assign(diverged=False, step=9, test_error=0.1)
+    found = settings_prose.expected(pd.DataFrame(rows, columns=["claim", "changed", "verdict"]), calm)
+    assert "(it did: in 4 of 4)" in found
+    assert "(0 of 0 have)" in found
