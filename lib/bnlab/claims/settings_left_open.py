@@ -97,7 +97,7 @@ def sentence(reach: pd.DataFrame | None) -> str:
     for row in counts(reach).itertuples():
         own = reach[(reach["claim"] == row.claim) & ~reach["changed"].isin((BOOK, MANY))]
         turned = own.loc[own["verdict"] != row.verdict, "changed"].tolist()
-        told = f" (not with {', '.join(turned)})" if turned else ""
+        told = f" (changed alone, {', '.join(turned)} turns it)" if turned else ""
         words.append(f"{row.claim} ({row.verdict}) in {row.agree} of {row.settings}{told}")
     return (
         "In settings that the document leaves open, the verdict of the same runs in the book's own setting comes out "

@@ -1,5 +1,7 @@
 """What the page says of large rates: invented tables, one for each thing that can come out."""
 
+import math
+
 import pandas as pd
 import pytest
 
@@ -84,8 +86,8 @@ def edges_of(*edges):
 def test_the_property_that_sorts_the_arms_is_told_of_both_kinds_of_learning():
     both = pd.concat([arms(edges_of(1, 0, 4, 1, 7, 7), "all"), arms(edges_of(1, 0, 3, 7, 7, 7), "weights")])
     assert stability_prose.narrowed(both, "MNIST") == (
-        "where everything learns, it takes both, a normalised forward pass and a gradient that shrinks; orthogonality "
-        "is not needed; where biases, γ and β are fixed, it is the normalised forward pass, whatever the gradient does "
+        "where everything learns, it takes both, a controlled power and a gradient that shrinks; orthogonality is not "
+        "needed; where biases, γ and β are fixed, it is the controlled power, whatever the gradient does "
         "(MNIST, 300 steps)"
     )
     assert "fixed" not in stability_prose.narrowed(both.query("learns == 'all'"), "MNIST")
@@ -97,3 +99,25 @@ def test_the_range_of_what_survivors_are_worth():
     table.loc[(table["norm"] == "batch") & (table["learning_rate"] == 4), "test_loss"] = 0.25
     assert stability_prose.worth_range(table, "batch") == "0.5 to 2"
     assert stability_prose.worth_range(table, "unknown") == "–"
+
+
+def test_how_early_runs_under_a_cap_are_lost():
+    guess = math.log(10)
+    runs = [  # cap, rate, seed: last step, whether it diverged, losses at steps 20 and 300
+        (1.0, 8.0, 0, 300, False, 1.0, 0.5), (1.0, 16.0, 0, 7, True, None, None), (1.0, 32.0, 0, 3, True, None, None),
+        (1.0, 16.0, 1, 300, False, guess, guess), (4.0, 16.0, 0, 120, True, 1.0, None),
+        (4.0, 16.0, 1, 300, False, 1.0, guess), (1e6, 2.0, 0, 5, True, None, None),
+    ]  # fmt: skip
+    rows = []
+    for cap, rate, seed, end, lost, *losses in runs:
+        own = {"norm": "none", "cap": cap, "learning_rate": rate, "seed": seed, "diverged": lost}
+        steps = sorted({step for step in (20, 300) if step <= end} | {end})
+        error = 0.1 if losses[1] == 0.5 else 0.9
+        rows += [{**own, "step": step, "test_error": error, "loss": dict(zip((20, 300), losses, strict=True)).get(step)}
+                 for step in steps]  # fmt: skip
+    said = stability_prose.before_the_second_measure(pd.DataFrame(rows))
+    assert said.startswith("Of the 4 runs under a cap at the first rate that loses one, 2 diverge, 1 of them before")
+    assert said.endswith("of the 2 that end at guessing, 1 have its loss by then.")
+    early = pd.DataFrame(rows).query("not (cap == 4 and seed == 0)")
+    assert stability_prose.before_the_second_measure(early).endswith("a cap on the modes of the initial ℝ.")
+    assert stability_prose.before_the_second_measure(early.query("step != 20")) == ""

@@ -59,7 +59,7 @@ def test_every_pattern_of_survivors_has_its_finding():
     """The one set of properties, forward pass, shrinking and orthogonality, whose holders are those that survive."""
     has = {"weight_norm": {"S", "O"}, "batch_frozen_gain": {"P"}, "batch_detached": {"P", "S"}}
     sets = [set(chosen) for size in (1, 2, 3) for chosen in itertools.combinations("PSO", size)]
-    words = {"P": "normalised forward pass", "S": "gradient that shrinks", "O": "orthogonality"}
+    words = {"P": "controlled power", "S": "gradient that shrinks", "O": "orthogonality"}
     assert set(FINDINGS) == set(itertools.product([True, False], repeat=3))
     for pattern, said in FINDINGS.items():
         lives = dict(zip(MIDDLE, pattern, strict=True))
@@ -84,7 +84,7 @@ def test_likeness_at_its_thresholds():
     assert like(0, 0, 0, batch=0) != []
     assert "cannot be told apart" in finding({})
     like = dict(zip(MIDDLE, (BETWEEN, LIKE_BN, LIKE_BN), strict=True))
-    # Exactly the arms with a normalised forward pass survive like BN: that one lies between changes nothing.
+    # Exactly the arms with a controlled power survive like BN: that one lies between changes nothing.
     assert finding(like) == f"{FINDINGS[False, True, True]} (between it and the constant gain: normalised weights)"
 
 
@@ -322,3 +322,13 @@ def test_figure_of_what_a_rate_is_worth():
     wild = survival.curves(table.assign(test_loss=table["test_loss"] * 1e6), 300).assign(twin=1.0)
     left, _ = survival_plots.worth(wild).axes
     assert max(labelled(left)["BN"].get_ydata()) == survival_plots.TOP
+
+
+def test_what_longer_runs_make_of_the_frozen_gain():
+    short = arms(edges_of(0, 1, 5))
+    assert survival_prose.gone_on(short) == ""
+    behind, beyond, alike = (arms(edges_of(0, edge, 5), steps=3000).query("swept == 'both'") for edge in (-4, 0, -3))
+    said = survival_prose.gone_on(pd.concat([short, behind]))
+    assert said.startswith("That is after 300 steps. After 3,000 the frozen gain survives 1 octave less far than")
+    assert "3 octaves beyond the constant gain" in survival_prose.gone_on(pd.concat([short, beyond]))
+    assert "as far as the constant gain" in survival_prose.gone_on(pd.concat([short, alike]))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import pandas as pd
 
 from bnlab.chapters.ch06_speed_and_stability import interventions, survival
 from bnlab.chapters.ch06_speed_and_stability.cause_verdicts import NEVER_REACHED
+from bnlab.chapters.ch06_speed_and_stability.effects import final_errors
 from bnlab.chapters.ch06_speed_and_stability.survival_verdicts import finding, likeness
 from bnlab.claims.markup import listed
+from bnlab.measures.preconditioning import ModePreconditioner
+
+EVERY = ModePreconditioner.every  # steps from one measurement of R to the next
+RUN = ["cap", "learning_rate", "seed"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,30 @@ def caps(stability: pd.DataFrame) -> str:
         f"{end / own.rate:g} times the uncapped rate, cannot show. To the letter of its criterion C-Sup is not "
         "reproduced; as evidence about large eigenvalues that is weak."
     )
+
+
+def before_the_second_measure(stability: pd.DataFrame) -> str:
+    """Say how early runs under a cap are lost, at the first rate that loses one; nothing without such runs and looks.
+
+    Under a cap R is measured at the start and after every `EVERY` steps.
+    """
+    capped = stability[(stability["cap"] > 0) & (stability["cap"] <= NEVER_REACHED)]
+    if EVERY not in set(capped["step"]):
+        return ""
+    runs = final_errors(capped, RUN)
+    first = runs[runs["lost"]].sort_values("learning_rate").drop_duplicates(["cap", "seed"])
+    records = capped.merge(first[RUN], on=RUN)
+    whole = ~records["diverged"].astype(bool)
+    ends = records[~whole].groupby(RUN)["step"].max()
+    early, others = int((ends < EVERY).sum()), len(first) - len(ends)
+    guessing = whole & (records["step"] == EVERY) & (records["loss"] - math.log(10)).abs().lt(0.1)
+    soon = 2 * (early + int(guessing.sum())) > len(first)
+    mostly = "So what was tested is in the main a cap on the modes of the initial ℝ." if soon else ""
+    return (
+        f"Of the {len(first)} runs under a cap at the first rate that loses one, {len(ends)} diverge, {early} of "
+        f"them before ℝ is measured again at step {EVERY}; of the {others} that end at guessing, {guessing.sum()} have "
+        f"its loss by then. {mostly}"
+    ).rstrip()
 
 
 def caps_in_short(stability: pd.DataFrame) -> str:

@@ -13,6 +13,7 @@ from bnlab.figures.style import COLOURS, GREY, line_styles
 LOOKS = line_styles(NAMES)
 SHAPES = ("o", "s", "D")
 TOP = 30.0  # ratios of losses above are drawn here
+STILL = 1e-3  # degrees a step below which the axis is linear, down to 0
 
 
 def largest_octaves(found: Mapping[str, pd.DataFrame]):
@@ -71,9 +72,10 @@ def worth(found: pd.DataFrame):
     figure, (left, right) = subplots(1, 2, height=4.2)
     lines_with_quartiles(left, table, "octave", "ratio", "norm", looks=LOOKS, label=NAMES.get, spread="band")
     left.axhline(1, color="black", lw=1, ls="--")
-    turning = table[table["turn"] > 0]
-    lines_with_quartiles(right, turning, "octave", "turn", "norm", looks=LOOKS, label=None, spread="none")
+    lines_with_quartiles(right, table, "octave", "turn", "norm", looks=LOOKS, label=None, spread="none")
     left.set(yscale="log", xlabel="rate, power of two", ylabel="test loss over that of frozen convolutions")
-    right.set(yscale="log", xlabel="rate, power of two", ylabel="turn of conv2's filters (degrees a step)")
+    right.set(xlabel="rate, power of two", ylabel="turn of conv2's filters (degrees a step)")
+    right.set_yscale("symlog", linthresh=STILL, linscale=0.3)  # half of the filters may stand still: 0
+    right.set_ylim(bottom=0)
     legend_below(figure, 3)
     return figure

@@ -7,6 +7,7 @@ import math
 import pandas as pd
 
 from bnlab.chapters.ch06_speed_and_stability import survival
+from bnlab.chapters.ch06_speed_and_stability.stability_prose import octaves
 from bnlab.chapters.ch06_speed_and_stability.survival_verdicts import OCTAVE, finding, likeness
 
 NORMALISED = ("weight_norm", "batch_frozen_gain", "batch_detached", "batch")
@@ -63,6 +64,27 @@ def _fixed(table: pd.DataFrame) -> dict[str, str]:
     return names
 
 
+def gone_on(table: pd.DataFrame) -> str:
+    """Say what longer runs make of the frozen gain; nothing where there are none.
+
+    Args:
+        table: of the survival runs.
+    """
+    table = survival.learning(table)
+    short, *longer = survival.lengths(table)
+    if not longer:
+        return ""
+    found = survival.edges(table, longer[-1])
+    wide = found[found["swept"] == "both"].pivot(index="seed", columns="norm", values="octave")
+    ahead = (wide["batch_frozen_gain"] - wide["gain_channel"]).median()
+    apart = octaves(f"{abs(ahead):g}")
+    where = "as far as" if not ahead else f"{apart} {'beyond' if ahead > 0 else 'less far than'}"
+    return (
+        f"That is after {short} steps. After {longer[-1]:,} the frozen gain survives {where} the constant gain (median "
+        f"of paired differences); the arms with biases, γ and β fixed were run for {short} steps only."
+    )
+
+
 def best_losses(table: pd.DataFrame) -> pd.DataFrame:
     """Where each arm's test loss is lowest (median of the seeds, none lost), beside the twins': one row an arm.
 
@@ -85,9 +107,9 @@ def predictions(table: pd.DataFrame, warmed: pd.DataFrame) -> dict[str, str]:
     """
     table = survival.learning(table)
     steps = survival.lengths(table)[0]
-    octaves = survival.edge_summary(survival.edges(table, steps)).set_index(["swept", "norm"])["octave"]["both"]
+    edges = survival.edge_summary(survival.edges(table, steps)).set_index(["swept", "norm"])["octave"]["both"]
     end = math.log2(table.loc[(table["steps"] == steps) & (table["swept"] == "both"), "learning_rate"].max())
-    survives = all(octaves[norm] >= max(end - OCTAVE, octaves["gain_channel"] + 3) for norm in NORMALISED)
+    survives = all(edges[norm] >= max(end - OCTAVE, edges["gain_channel"] + 3) for norm in NORMALISED)
     value = survival.worth(table, steps)
     ratio = (value["loss"] / value["twin"]).groupby(value["norm"]).median().reindex(NORMALISED)
     worth = bool((ratio[list(SHRINKING)] >= 1).all() and (ratio["batch_frozen_gain"] > ratio[list(SHRINKING)]).all())

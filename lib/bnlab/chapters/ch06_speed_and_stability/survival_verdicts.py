@@ -22,16 +22,15 @@ LIKE_BN, LIKE_GAIN, BETWEEN = "like BN", "like the constant gain", "between"
 MIDDLE = ("weight_norm", "batch_frozen_gain", "batch_detached")  # arms that have some of BN's properties
 # Which set of properties has exactly those of them that survive like BN.
 FINDINGS = {
-    (True, True, True): "each does by itself: a normalised forward pass without the rest, and a gradient that shrinks "
-    "without a normalised forward pass",
-    (False, True, True): "it is the normalised forward pass, whatever the gradient does",
+    (True, True, True): "each does by itself: a controlled power without the rest, and a gradient that shrinks "
+    "without a controlled power",
+    (False, True, True): "it is the controlled power, whatever the gradient does",
     (True, False, True): "it is the gradient that shrinks as the weights grow, whatever the forward pass does",
     (True, False, False): "it takes the orthogonality of the gradient, which the two share that survive",
-    (False, False, True): "it takes both, a normalised forward pass and a gradient that shrinks; orthogonality is not "
-    "needed",
-    (False, False, False): "it takes what only the whole has, orthogonality and a normalised forward pass together",
-    (False, True, False): "no property sorts the arms: a normalised forward pass helps without the shrinking gradient "
-    "and not with it",
+    (False, False, True): "it takes both, a controlled power and a gradient that shrinks; orthogonality is not needed",
+    (False, False, False): "it takes what only the whole has, orthogonality and a controlled power together",
+    (False, True, False): "no property sorts the arms: a controlled power helps without the shrinking gradient and "
+    "not with it",
     (True, True, False): "no property sorts the arms: the one that lacks orthogonality alone is lost",
 }
 
