@@ -72,6 +72,19 @@ def test_what_cannot_be_handed_over_is_one_line(monkeypatch):
             sweeps.sweep([{"x": 1}], named, executor=pool, progress=False)
 
 
+class Ending:
+    def __setstate__(self, state):
+        raise SystemExit(3)
+
+    def __init__(self):
+        self.something = 1
+
+
+def test_a_process_that_ends_itself_while_reading_does_not_end_this_one():
+    with processes(1) as pool, pytest.raises(sweeps.SweepError, match=r"cannot start \(3\)"):
+        sweeps.sweep([{"x": 1}], partial(named, heavy=Ending()), executor=pool, progress=False)
+
+
 def dies(point):
     os._exit(1)
 

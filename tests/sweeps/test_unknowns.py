@@ -1,11 +1,14 @@
 """Settings that Chai et al. 2020 leave open: drawn without repetition, few or all of them; images without margins."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
 from bnlab import datasets
 from bnlab.sweeps import unknowns
 from bnlab.sweeps.unknowns import UNKNOWNS
+from bnlab.tables import table
 
 BOOK = {name: values[0] for name, values in UNKNOWNS.items()}
 
@@ -46,3 +49,21 @@ def test_an_experiment_that_knows_fewer_has_settings_of_those():
     assert {tuple(setting.values()) for setting in found[4:]} == {(16, 0.01), (256, 0.01)}
     with pytest.raises(ValueError, match="more than the 2 that there are"):
         unknowns.settings(3, seed=0, names=known)
+
+
+def seen(point, setting):
+    """What a run is given."""
+    step = {"step": setting.steps, "mean": setting.dataset.train_images.float().mean().item()}
+    return table([tuple(step.values())], {"step": "gradient steps", "mean": "byte"})
+
+
+def test_a_point_is_run_on_the_images_that_it_says():
+    data = datasets.load("digits").subset(train=20, test=5)
+    points = [{"images": images, "seed": seed} for images in reversed(UNKNOWNS["images"]) for seed in range(2)]
+    with ThreadPoolExecutor(1) as here:
+        found = unknowns.swept(points, seen, data, 7, lambda shown: {}, executor=here, progress=False)
+    means = {name: shown.train_images.float().mean().item() for name, shown in unknowns.both_kinds(data)}
+    assert means["padded"] != means["enlarged"]
+    assert found["mean"].tolist() == [means[images] for images in found["images"]]
+    assert sorted(found["images"]) == ["enlarged"] * 2 + ["padded"] * 2
+    assert set(found["step"]) == {7}

@@ -38,19 +38,22 @@ class HandingPool(ProcessPoolExecutor):
         """Find out before the first task that processes do not start, or cannot read what is to be shared.
 
         Raises:
-            SweepError: they do not, or cannot, or one of them died after another sweep; or it cannot be written.
+            SweepError: they do not, or cannot, or one of them died in an earlier sweep; or it cannot be written.
         """
         path = self._path(shared)
         try:
-            reason = super().submit(_cannot_read, path).result()
-        except BrokenExecutor as error:
-            if self._begun:
-                raise SweepError("a worker process has died (out of memory?): start another pool.") from None
+            first = super().submit(_cannot_read, path)
+            error = first.exception()
+        except BrokenExecutor as broken:
+            error = broken
+        if self._begun and isinstance(error, BrokenExecutor):
+            raise SweepError("a worker process has died (out of memory?): start another pool.")
+        if error is not None:
             raise SweepError(
                 f"worker processes cannot start ({words(error)}): put the script in a file, and what it runs below "
                 "if __name__ == '__main__'."
-            ) from None
-        if reason:
+            )
+        if reason := first.result():
             raise SweepError(f"worker processes cannot import the runs ({reason}): {REMEDY}.")
         self._begun = True
 

@@ -1,5 +1,6 @@
 """Warm-ups in settings left open: in the book's own the runs of ``warm_up``, judged by the same criterion."""
 
+import inspect
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -7,7 +8,13 @@ import pandas as pd
 import pytest
 
 from bnlab import datasets
-from bnlab.chapters.ch06_speed_and_stability import survival_runs, unknown_verdicts, unknown_warm_up
+from bnlab.chapters.ch06_speed_and_stability import (
+    survival,
+    survival_runs,
+    unknown_tables,
+    unknown_verdicts,
+    unknown_warm_up,
+)
 from bnlab.chapters.ch06_speed_and_stability.survival_arms import upwards
 from bnlab.measures.probes import SplitError
 from bnlab.sweeps.points import Setting
@@ -61,6 +68,15 @@ def test_a_table_has_every_setting_and_the_units_of_its_columns(digits):
     networks = ends.groupby([*BOOK])[["norm", "warm_up"]].apply(lambda runs: len(runs.drop_duplicates()))
     assert networks.tolist() == [4] * (1 + 8 + 1)
     assert ends[ends["learning_rate"] == 2.0**-4].groupby([*BOOK]).size().tolist() == [4 * 2] * 10
+    for _, own in table.groupby([*BOOK]):  # every run has the records that it is judged by
+        assert len(survival.warm_up_edges(own.assign(gain=1.0))) == 2 * 3 * 2
+
+
+def test_the_chapters_octaves_and_lengths_are_handed_on(digits):
+    made = unknown_tables.parts(digits, 0, [0.5], [0, 1], 9, [-1, 0, 1], [5, 7])
+    named = inspect.signature(unknown_warm_up.unknown_warm_up).bind(*made["unknown_warm_up"].args).arguments
+    assert (named["octaves"], named["seeds"], named["steps"], named["lengths"]) == ([-1, 0, 1], [0, 1], 9, [5, 7])
+    assert "unknown_warm_up" not in unknown_tables.parts(digits, 0, [0.5], [0, 1], 9, [-1, 0, 1], [])
 
 
 def test_rates_go_up_for_the_settings_alone_that_are_not_lost():

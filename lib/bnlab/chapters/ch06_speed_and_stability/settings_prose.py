@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 
@@ -11,7 +12,7 @@ from bnlab.chapters.ch06_speed_and_stability.unknown_causes import CAPS
 from bnlab.claims import settings_left_open
 from bnlab.claims.ledger import Verdict
 from bnlab.claims.markup import listed
-from bnlab.claims.settings_left_open import BOOK, MANY
+from bnlab.claims.settings_left_open import BOOK, MANY, UNJUDGED
 from bnlab.sweeps.unknowns import WITHOUT_THRESHOLDS
 
 
@@ -38,11 +39,9 @@ def expected(reach: pd.DataFrame | None, warmed: pd.DataFrame | None = None) -> 
         reach: what `unknown_verdicts.by_setting` gives, or None.
         warmed: the table ``unknown_warm_up``, or None.
     """
-    makers = {
-        "C-Sep": _of_speed,
-        "C-Sup": _of_caps,
-        "L-Warm6": lambda found: _of_warm_ups(found, warmed),
-    }
+    makers = {"C-Sep": _of_speed, "C-Sup": _of_caps}
+    if warmed is not None:
+        makers["L-Warm6"] = partial(_of_warm_ups, warmed=warmed)
     there = () if reach is None else set(reach["claim"])
     said = [make(reach[reach["claim"] == claim]) for claim, make in makers.items() if claim in there]
     return f"Expected before their runs were made: {'; '.join(said)}." if said else ""
@@ -66,16 +65,16 @@ def _of_caps(found: pd.DataFrame) -> str:
 
 
 def _of_warm_ups(found: pd.DataFrame, warmed: pd.DataFrame) -> str:
-    batch = warmed[warmed["norm"] == "batch"]
+    batch = _of_others(warmed[warmed["norm"] == "batch"])
     batch = survival.states(batch, batch["step"].max(), [*WITHOUT_THRESHOLDS, "learning_rate", "seed"])
     lost = batch.groupby(list(WITHOUT_THRESHOLDS))["lost"].any().reset_index()
-    others = lost[lost["lost"]]
-    large = int((others["gain"] == max(WITHOUT_THRESHOLDS["gain"])).sum())
+    large = lost[lost["gain"] == max(WITHOUT_THRESHOLDS["gain"])]["lost"]
+    whole = int((~lost["lost"]).sum())
     return (
         f"that a warm-up brings the plain network within an octave of BN in no setting (L-Warm6 is reproduced in "
-        f"{_reproduced(found)}), for BN survives the whole grid in nine of ten or more (it "
-        f"{_held(len(lost) - len(others), len(lost))}), and of those in which it does not some have initial weights "
-        f"three times as large ({large} of {len(others)} have)"
+        f"{_reproduced(found)}), for BN survives the whole grid in nine of ten or more (it {_held(whole, len(lost))}), "
+        f"and that those with initial weights three times as large are among those in which it does not ({large.sum()} "
+        f"of {len(large)} are)"
     )
 
 
@@ -87,7 +86,16 @@ def _turned(found: pd.DataFrame) -> str:
 
 
 def _reproduced(found: pd.DataFrame) -> str:
-    return f"{int((found['verdict'] == 'reproduced').sum())} of {len(found)}"
+    """In how many settings besides the book's own a claim is reproduced, and partly, and cannot be judged."""
+    others = found[found["changed"] != BOOK]["verdict"]
+    more = [f", {word} in {count}" for word in ("partly", UNJUDGED) if (count := (others == word).sum())]
+    return f"{(others == 'reproduced').sum()} of {len(others)}{''.join(more)}"
+
+
+def _of_others(runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs in settings besides the book's own."""
+    book = pd.Series({name: values[0] for name, values in WITHOUT_THRESHOLDS.items()})
+    return runs[(runs[list(book.index)] != book).any(axis=1)]
 
 
 def _held(count: int, settings: int) -> str:

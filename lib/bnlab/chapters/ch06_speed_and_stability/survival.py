@@ -214,21 +214,12 @@ def _twins(survival: pd.DataFrame, step: int) -> pd.DataFrame:
 WARMED = ["norm", "gain", "warm_up"]
 
 
-def warm_up_edges(runs: pd.DataFrame, setting: Sequence[str] = ()) -> pd.DataFrame:
+def warm_up_edges(runs: pd.DataFrame) -> pd.DataFrame:
     """Largest octaves of every network of the warm-up table after as many steps as each warmed-up run has.
 
     Columns ``network``, ``warm_up`` (steps of the run that it is compared with; its own, if it is warmed up), seed,
     octave, beyond.
-
-    Args:
-        runs: the table.
-        setting: columns that tell one experiment of this kind from another, put first; networks of another gain are
-            no others then.
-
-    Raises:
-        LedgerError: as `states` and `largest`; MissingArmError if nothing is warmed up.
     """
-    keys = [*setting, *(name for name in WARMED if name not in setting)]
     warmed = sorted(set(runs.loc[runs["warm_up"] > 0, "warm_up"]))
     if not warmed:
         raise MissingArmError("no runs with a warm-up")
@@ -236,15 +227,12 @@ def warm_up_edges(runs: pd.DataFrame, setting: Sequence[str] = ()) -> pd.DataFra
     for length in warmed:
         own = runs[runs["warm_up"] == length]
         step = int(own["steps"].iloc[0])
-        beside = runs[runs["warm_up"].isin([0, length])]
-        found = largest(states(beside, step, [*keys, "learning_rate", "seed"]), keys)
-        who = found[WARMED] if "gain" not in setting else found[WARMED].assign(gain=1)
-        networks = [_network(*names) for names in who.itertuples(index=False)]
-        made.append(found.assign(network=networks, warm_up=length))
-    units = {"network": "name", "warm_up": "gradient steps", "seed": "name", "octave": OCTAVES, "beyond": "name"}
-    units = dict.fromkeys(setting, "name or count") | units
-    told = pd.concat(made, ignore_index=True)[list(units)]
-    told.attrs["units"] = units
+        for names, part in runs[runs["warm_up"].isin([0, length])].groupby(WARMED, sort=False):
+            found = largest(states(part, step, [*WARMED, "learning_rate", "seed"]), WARMED)
+            made.append(found.assign(network=_network(*names), warm_up=length))
+    told = pd.concat(made, ignore_index=True)[["network", "warm_up", "seed", "octave", "beyond"]]
+    told.attrs["units"] = {"network": "name", "warm_up": "gradient steps", "seed": "name", "octave": OCTAVES,
+                           "beyond": "name"}  # fmt: skip
     return told
 
 

@@ -114,12 +114,7 @@ def forward_alone(table: pd.DataFrame | None) -> str:
 
 def warmed_up(table: pd.DataFrame | None, *, scale: str, data: str) -> list[Verdict]:
     """L-Warm6: after a warm-up of one of the lengths the plain network survives BN's rate within an octave."""
-    edges = survival.warm_up_edges(coverage.need(table, "runs with a warm-up"))
-    return with_edges(edges, scale=scale, data=data)
-
-
-def with_edges(found: pd.DataFrame, *, scale: str, data: str) -> list[Verdict]:
-    """L-Warm6 by `survival.warm_up_edges`."""
+    found = survival.warm_up_edges(coverage.need(table, "runs with a warm-up"))
     wide = found.pivot(index=["warm_up", "seed"], columns="network", values="octave")
     beyond = found.pivot(index=["warm_up", "seed"], columns="network", values="beyond")
     for length in wide.index.unique("warm_up"):

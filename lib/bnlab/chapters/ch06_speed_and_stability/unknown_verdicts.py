@@ -1,4 +1,4 @@
-"""Verdicts of chapter 06 that five or three hundred steps judge, in every setting that the document leaves open."""
+"""Verdicts of chapter 06 that a few hundred steps judge, in every setting that the document leaves open."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ import pandas as pd
 
 from bnlab.chapters.ch06_speed_and_stability import cause_verdicts as causes
 from bnlab.chapters.ch06_speed_and_stability import eigenvalue_verdicts as eigenvalues
-from bnlab.chapters.ch06_speed_and_stability import survival
 from bnlab.chapters.ch06_speed_and_stability import survival_verdicts as survivals
 from bnlab.chapters.ch06_speed_and_stability import training_verdicts as trainings
 from bnlab.chapters.ch06_speed_and_stability.unknowns import FIFTH, FIRST_ONLY, STEPS, UNKNOWNS
 from bnlab.claims import settings_left_open
+from bnlab.claims.ledger import Verdict
+from bnlab.sweeps.points import DEFAULTS
 from bnlab.sweeps.unknowns import WITHOUT_THRESHOLDS
 
 EARLY, LATE = ("C-Fig5", "C-Fig6", "C-Fig8b"), ("C-Fig7", "C-Fig8a", "C-Def")
 OF_RATES, OF_ARMS, OF_CAPS, OF_WARM_UPS = ("C-BN-LR",), ("C-Sep",), ("C-Sup",), ("L-Warm6",)
 JUDGED = {
     f"After {FIFTH} steps": EARLY,
-    f"After {STEPS} steps": LATE + OF_RATES + OF_ARMS + OF_CAPS + OF_WARM_UPS,
+    f"After {STEPS} steps": LATE + OF_RATES + OF_ARMS + OF_CAPS,
+    f"After {STEPS} steps at the full rate": OF_WARM_UPS,
 }
 WHERE = {"scale": "full", "data": ""}
 QUESTIONS = (
@@ -33,18 +35,19 @@ QUESTIONS = (
 
 def by_setting(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:
     """The verdicts under each setting of the tables named ``unknown...``, as `settings_left_open`; or None."""
-    if "unknown_warm_up" in tables:  # of all settings at once: a setting's own take as long
-        edges = survival.warm_up_edges(tables["unknown_warm_up"], list(WITHOUT_THRESHOLDS))
-        tables = {**tables, "unknown_warm_up": edges}
     asked = (
         ("unknowns", UNKNOWNS, EARLY + LATE, QUESTIONS),
         ("unknown_rates", WITHOUT_THRESHOLDS, OF_RATES, (lambda runs: causes.higher_rates(runs, **WHERE),)),
         ("unknown_arms", WITHOUT_THRESHOLDS, OF_ARMS, (lambda runs: causes.shares_of_the_gap(runs, **WHERE),)),
         ("unknown_caps", WITHOUT_THRESHOLDS, OF_CAPS, (lambda runs: causes.capped(runs, **WHERE),)),
-        ("unknown_warm_up", WITHOUT_THRESHOLDS, OF_WARM_UPS, (lambda edges: survivals.with_edges(edges, **WHERE),)),
+        ("unknown_warm_up", WITHOUT_THRESHOLDS, OF_WARM_UPS, (_after_warm_ups,)),
     )
     found = [settings_left_open.by_setting(tables[name], *how) for name, *how in asked if name in tables]
     return pd.concat(found, ignore_index=True) if found else None
+
+
+def _after_warm_ups(runs: pd.DataFrame) -> list[Verdict]:
+    return survivals.warmed_up(runs.assign(gain=DEFAULTS["gain"]), **WHERE)  # another gain would mean He's weights
 
 
 def _first(runs: pd.DataFrame) -> pd.DataFrame:
