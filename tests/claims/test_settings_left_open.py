@@ -54,7 +54,7 @@ def test_a_sentence_names_what_turns_a_verdict_alone():
     table = reach(C_Fig6="reproduced/partly/reproduced", C_Fig7="partly/partly/not judged")
     assert settings_left_open.sentence(table) == (
         "In settings that the document leaves open, the verdict of the same runs in the book's own setting comes out "
-        "again for C-Fig6 (reproduced) in 1 of 2 (changed alone, gain 3.0 turns it); C-Fig7 (partly) in 1 of 2."
+        "again for C-Fig6 (reproduced) in 1 of 2 (turned by gain 3.0, changed alone); C-Fig7 (partly) in 1 of 2."
     )
     assert "not recorded yet" in settings_left_open.sentence(None)
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from bnlab.claims.coverage import NotRunError
 from bnlab.claims.ledger import LedgerError, Verdict
+from bnlab.claims.markup import listed
 from bnlab.tables import table
 
 UNJUDGED = "not judged"
@@ -97,7 +98,7 @@ def sentence(reach: pd.DataFrame | None) -> str:
     for row in counts(reach).itertuples():
         own = reach[(reach["claim"] == row.claim) & ~reach["changed"].isin((BOOK, MANY))]
         turned = own.loc[own["verdict"] != row.verdict, "changed"].tolist()
-        told = f" (changed alone, {', '.join(turned)} turns it)" if turned else ""
+        told = f" (turned by {listed(turned)}, changed alone)" if turned else ""
         words.append(f"{row.claim} ({row.verdict}) in {row.agree} of {row.settings}{told}")
     return (
         "In settings that the document leaves open, the verdict of the same runs in the book's own setting comes out "
