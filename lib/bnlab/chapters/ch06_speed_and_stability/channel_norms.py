@@ -24,6 +24,7 @@ from bnlab.chapters.ch06_speed_and_stability import survival_arms
 from bnlab.chapters.ch06_speed_and_stability.survival_arms import SURVIVAL_IMAGES
 from bnlab.chapters.ch06_speed_and_stability.unknown_causes import unknown_arms, unknown_caps
 from bnlab.chapters.ch06_speed_and_stability.unknown_rates import NAMES, unknown_rates
+from bnlab.chapters.ch06_speed_and_stability.unknown_warm_up import unknown_warm_up
 from bnlab.chapters.ch06_speed_and_stability.unknowns import unknowns
 from bnlab.datasets import Dataset
 from bnlab.measures.probes import LeNetProbe, SplitError, probe_images
@@ -159,6 +160,10 @@ def parts(dataset: Dataset, settings: Settings, folder: Path | None = None) -> d
         made["unknown_rates"] = partial(unknown_rates, *of_settings, *watched)
         made["unknown_arms"] = partial(unknown_arms, *of_settings, few)
         made["unknown_caps"] = partial(unknown_caps, *of_settings, *watched)
+        if settings.warm_up_seeds:
+            lengths = settings.warm_up_lengths
+            made["unknown_warm_up"] = partial(unknown_warm_up, *of_settings, settings.warm_up_octaves, few,
+                                              settings.stability_steps, lengths)  # fmt: skip
     return {name: partial(make, folder=folder) for name, make in made.items()}
 
 

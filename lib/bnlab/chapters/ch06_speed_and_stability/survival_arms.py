@@ -225,7 +225,8 @@ def _beyond(ends: pd.DataFrame, done: set[int], octaves: Sequence[int]) -> list[
 def _ends(found: pd.DataFrame, group: Mapping[str, object]) -> pd.DataFrame:
     """Last record of every run of a group, and whether the network was ``lost``: diverged, or it only guesses."""
     whole = point(group, OTHERS, 0, 1)
-    rows = found[(found[KEYS] == pd.Series({name: whole[name] for name in KEYS})).all(axis=1)]
+    named = {name: whole[name] for name in (*KEYS, *group)}
+    rows = found[(found[list(named)] == pd.Series(named)).all(axis=1)]
     last = rows.loc[rows.groupby(["learning_rate", "seed"])["step"].idxmax()]
     return last.assign(lost=last["diverged"].astype(bool) | ~(last["test_error"] <= LOST))
 
