@@ -6,12 +6,18 @@ import pandas as pd
 import pytest
 import torch
 
+from bnlab import datasets
 from bnlab.chapters.ch06_speed_and_stability import channel_norms, unknown_causes, unknown_verdicts
 from bnlab.measures.probes import SplitError
 from bnlab.sweeps.points import Setting, complete, run_point
 from bnlab.sweeps.unknowns import WITHOUT_THRESHOLDS
 
 BOOK = {name: values[0] for name, values in WITHOUT_THRESHOLDS.items()}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return datasets.load("digits").subset(train=300, test=100)
 
 
 @pytest.fixture(scope="module")

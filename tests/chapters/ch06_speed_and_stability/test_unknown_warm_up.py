@@ -7,6 +7,7 @@ from functools import partial
 import pandas as pd
 import pytest
 
+from bnlab import datasets
 from bnlab.chapters.ch06_speed_and_stability import (
     survival,
     survival_runs,
@@ -20,6 +21,11 @@ from bnlab.sweeps.points import Setting
 from bnlab.sweeps.unknowns import WITHOUT_THRESHOLDS
 
 BOOK = {name: values[0] for name, values in WITHOUT_THRESHOLDS.items()}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return datasets.load("digits").subset(train=300, test=100)
 
 
 @pytest.fixture(scope="module")
