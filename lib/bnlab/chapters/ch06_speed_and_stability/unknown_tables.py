@@ -8,6 +8,7 @@ from functools import partial
 import pandas as pd
 
 from bnlab.chapters.ch06_speed_and_stability.unknown_causes import unknown_arms, unknown_caps
+from bnlab.chapters.ch06_speed_and_stability.unknown_order import unknown_order
 from bnlab.chapters.ch06_speed_and_stability.unknown_rates import unknown_rates
 from bnlab.chapters.ch06_speed_and_stability.unknown_warm_up import unknown_warm_up
 from bnlab.chapters.ch06_speed_and_stability.unknowns import unknowns
@@ -24,7 +25,7 @@ def parts(
     octaves: Sequence[int],
     lengths: Sequence[int],
 ) -> dict[str, Callable[..., pd.DataFrame]]:
-    """``unknowns``, ``unknown_rates``, ``unknown_arms``, ``unknown_caps`` and ``unknown_warm_up``.
+    """``unknowns``, ``unknown_rates``, ``unknown_arms``, ``unknown_caps``, ``unknown_order`` and ``unknown_warm_up``.
 
     Args:
         dataset: 32 x 32 images.
@@ -45,6 +46,7 @@ def parts(
         "unknown_rates": partial(unknown_rates, dataset, combinations, *watched),
         "unknown_arms": partial(unknown_arms, dataset, combinations, seeds),
         "unknown_caps": partial(unknown_caps, dataset, combinations, *watched),
+        "unknown_order": partial(unknown_order, dataset, combinations, seeds),
     }
     if lengths:
         made["unknown_warm_up"] = partial(unknown_warm_up, dataset, combinations, octaves, seeds, steps, lengths)

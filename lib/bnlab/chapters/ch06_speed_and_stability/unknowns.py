@@ -100,7 +100,7 @@ def _finished(table: pd.DataFrame) -> pd.DataFrame:
     """Keep the columns that verdicts read, in few digits; units of every column."""
     powers = [name for name in table if name.startswith("power") and name != "power"]
     read = ["loss", "lambda_min", "lambda_max", "test_error", *powers]
-    table = table[[*UNKNOWNS, "norm", "learning_rate", "seed", "step", *read, "diverged"]]
+    table = table[[*UNKNOWNS, "norm", "learning_rate", "seed", "step", *read, "diverged", "engine"]]
     # Only the plain network's powers are judged.
     table[powers] = table[powers].where(table["norm"] == "none")
     table = table.assign(**{name: table[name].map(lambda value: float(f"{value:.{DIGITS}g}")) for name in read})
