@@ -61,7 +61,9 @@ def _after_five(first_steps: pd.DataFrame, rate: float, column: str) -> tuple[pd
     return values, wide["step"][list(NETWORKS)] < effects.FIFTH
 
 
-def errors_after(runs: pd.DataFrame, step: int, rate: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+def errors_after(
+    runs: pd.DataFrame, step: int, rate: float, networks: Sequence[str] = NETWORKS
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Test errors after so many steps, seeds x networks, and which of the networks are lost.
 
     Lost is what has diverged by then, or only guesses; where it has no number, its error is `CHANCE`.
@@ -78,8 +80,8 @@ def errors_after(runs: pd.DataFrame, step: int, rate: float) -> tuple[pd.DataFra
     last = last.assign(test_error=error.where(diverged | (last["step"] == step)))
     last["lost"] = (diverged | (last["test_error"] > effects.LOST)).astype(float)  # beside errors, in one pivot
     wide = _wide(last, ["test_error", "lost"], own)
-    errors = paired(wide["test_error"], f"whole trainings at rate {rate:g}", NETWORKS)
-    return errors, wide["lost"][list(NETWORKS)].astype(bool)
+    errors = paired(wide["test_error"], f"whole trainings at rate {rate:g}", networks)
+    return errors, wide["lost"][list(networks)].astype(bool)
 
 
 def last_step(runs: pd.DataFrame) -> int:

@@ -88,7 +88,7 @@ def equivalence(runs: pd.DataFrame, epochs: int) -> pd.DataFrame:
         epoch = step / of_an_epoch
         if epoch < 1 or epoch != round(epoch):
             continue
-        error, _ = comparisons.errors_after(runs, step, HIGH)
+        error, _ = comparisons.errors_after(runs, step, HIGH, CALM)
         difference, margin = error["batch"] - error["suppress"], error["batch"].median() / 2
         p_value = statistics.equivalence_p_value(difference, margin) if margin > 0 else 1.0
         rows.append((round(epoch), difference.median(), margin, p_value))
