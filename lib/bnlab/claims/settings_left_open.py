@@ -30,8 +30,8 @@ def by_setting(
     """The verdict on each claim under each setting.
 
     One row a setting and claim: the setting's values, ``changed`` (what differs from the book's choice, "nothing", or
-    "many"), ``claim`` and ``verdict``; where a setting cannot decide (a run without numbers, a rate that loses nobody, a
-    margin that is taken from a network that only guesses) "not judged".
+    "many"), ``claim`` and ``verdict``; where a setting cannot decide (a run without numbers, a rate that loses nobody,
+    a margin taken from a network that only guesses) "not judged".
 
     Args:
         runs: a table with a column each name of ``choices``.

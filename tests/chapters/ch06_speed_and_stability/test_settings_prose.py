@@ -50,6 +50,24 @@ def test_what_was_expected_is_told_with_what_came(others, kept):
     assert settings_prose.expected(none) == ""
 
 
+@pytest.mark.parametrize(
+    ("rate", "images", "many", "came"),
+    [
+        ("reproduced", "reproduced", ["partly", "reproduced"], "(it is: in 3 of 4, partly in 1)"),
+        ("not reproduced", "not judged", ["reproduced", "not judged"], "(it is not: in 1 of 4, not judged in 2)"),
+        ("reproduced", "not reproduced", ["reproduced", "not judged"], "(it is not: in 2 of 4, not judged in 1)"),
+    ],
+)
+def test_what_was_expected_of_equivalence_is_told_with_what_came(rate, images, many, came):
+    changed = ["nothing", "other rate 0.01", "images enlarged", "many", "many"]
+    table = pd.DataFrame({"claim": "C-Order", "changed": changed, "verdict": ["reproduced", rate, images, *many]})
+    said = settings_prose.expected(table)
+    assert came in said
+    words = {"reproduced": "stays reproduced", "not judged": "cannot be judged"}
+    assert f"with another rate of everything else it {words.get(rate, f'becomes {rate}')}" in said
+    assert f"with images without margins it {words.get(images, f'becomes {images}')})" in said
+
+
 def test_what_was_expected_of_warm_ups_is_told_with_what_came():
     settings = [{**BOOK, "gain": gain, "batch_size": size} for gain in (1.0, 3.0) for size in (64, 16, 256)]
     runs = [

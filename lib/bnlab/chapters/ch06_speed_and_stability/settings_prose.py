@@ -33,13 +33,13 @@ def other_verdicts(reach: pd.DataFrame | None, verdicts: Sequence[Verdict]) -> s
 
 
 def expected(reach: pd.DataFrame | None, warmed: pd.DataFrame | None = None) -> str:
-    """Say what was expected of causes and warm-ups in these settings before their runs, and what came.
+    """Say what was expected of causes, equivalence and warm-ups in these settings before their runs, and what came.
 
     Args:
         reach: what `unknown_verdicts.by_setting` gives, or None.
         warmed: the table ``unknown_warm_up``, or None.
     """
-    makers = {"C-Sep": _of_speed, "C-Sup": _of_caps}
+    makers = {"C-Sep": _of_speed, "C-Sup": _of_caps, "C-Order": _of_order}
     if warmed is not None:
         makers["L-Warm6"] = partial(_of_warm_ups, warmed=warmed)
     there = () if reach is None else set(reach["claim"])
@@ -64,6 +64,20 @@ def _of_caps(found: pd.DataFrame) -> str:
     )
 
 
+def _of_order(found: pd.DataFrame) -> str:
+    share = (found.loc[found["changed"] != BOOK, "verdict"] == "reproduced").mean()
+    own = found.loc[found["changed"] == BOOK, "verdict"].iloc[0]
+    alone = {
+        "another rate of everything else": f"other rate {WITHOUT_THRESHOLDS['other_rate'][1]}",
+        "images without margins": f"images {WITHOUT_THRESHOLDS['images'][1]}",
+    }
+    came = [f"with {words} it {_came(found, where, own)}" for words, where in alone.items()]
+    return (
+        f"that C-Order is reproduced in more than half of the settings (it {'is' if share > 1 / 2 else 'is not'}: in "
+        f"{_reproduced(found)}), and that neither {' nor '.join(alone)}, changed alone, turns it ({listed(came)})"
+    )
+
+
 def _of_warm_ups(found: pd.DataFrame, warmed: pd.DataFrame) -> str:
     batch = _of_others(warmed[warmed["norm"] == "batch"])
     batch = survival.states(batch, batch["step"].max(), [*WITHOUT_THRESHOLDS, "learning_rate", "seed"])
@@ -83,6 +97,14 @@ def _turned(found: pd.DataFrame) -> str:
     own = found.loc[found["changed"] == BOOK, "verdict"].iloc[0]
     alone = found[~found["changed"].isin((BOOK, MANY)) & (found["verdict"] != own)]["changed"].tolist()
     return f"changed alone, it is turned by {listed(alone) if alone else 'nothing'}"
+
+
+def _came(found: pd.DataFrame, where: str, own: str) -> str:
+    """Say of one setting whether its verdict is the book's own."""
+    word = found.loc[found["changed"] == where, "verdict"].iloc[0]
+    if word == UNJUDGED:
+        return "cannot be judged"
+    return f"stays {own}" if word == own else f"becomes {word}"
 
 
 def _reproduced(found: pd.DataFrame) -> str:
