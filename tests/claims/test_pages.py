@@ -138,6 +138,15 @@ def test_provenance_without_data_or_git(shown):
     assert "commit unknown" in shown[0][0]
 
 
+def test_tables_that_stayed_show_from_which_commit_they_are(shown):
+    earlier = {"a": "e" * 40, "b": "d" * 40 + "+", "c": "e" * 40}
+    pages.provenance(provenance(part_commits=earlier))
+    told = (
+        f"commit {'f' * 12} (a and c: commit {'e' * 12}) (b: commit {'d' * 12}+ and changes that were not committed); "
+    )
+    assert told in shown[0][1]
+
+
 def test_code_that_was_not_committed_shows(shown):
     """The "+" of a changed tree is the 41st character, and must survive the cut of a commit to twelve."""
     pages.provenance(provenance(commit="f" * 40 + "+"))

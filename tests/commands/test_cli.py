@@ -227,13 +227,16 @@ def record(monkeypatch):
 def test_record(mini, record, bnlab_command):
     status, out, _ = bnlab_command("record", "16", "-p", "size", "10", "--device", "cpu", "--data-root", "x")
     folder = mini / "data" / "recorded"
-    switches = {"force": False, "dirty": False, "replace": False}
+    switches = {"dirty": False, "replace": False}
     expected = {"preset": "paper", "device": "cpu", "data_root": book.Path("x"), "folder": folder}
-    assert record == [(("16", {"size": "10"}), expected | switches | {"scheduler": ""})]
+    assert record == [(("16", {"size": "10"}), expected | switches | {"again": None, "scheduler": ""})]
     assert (status, out) == (0, f"recorded: {folder / '16'}\n")
     for switch in switches:
         bnlab_command("record", "16", f"--{switch}")
         assert {name: value for name, value in record[-1][1].items() if value is True} == {switch: True}
+    for parts in ([], ["held"], ["held", "arms"]):
+        bnlab_command("record", "06", "--force", *parts)
+        assert record[-1][1]["again"] == parts
     bnlab_command("record", "06", "--scheduler", "tcp://head:8786")
     assert record[-1][1]["scheduler"] == "tcp://head:8786"
 

@@ -132,7 +132,7 @@ def test_the_same_recording_is_not_repeated_unless_forced(house, tmp_path, capsy
     assert CALLS == []
     assert "already recorded" in capsys.readouterr().out
     assert {path: path.read_bytes() for path in (tmp_path / "90").iterdir()} == before
-    recording.record("90", {}, folder=tmp_path, force=True)
+    recording.record("90", {}, folder=tmp_path, again=[])
     assert CALLS == ["losses", "facts"]
 
 
@@ -219,8 +219,50 @@ def test_a_change_that_is_explained_is_no_other_recording(house, tmp_path, monke
 
     with_another.__signature__ = inspect.signature(parts)
     monkeypatch.setattr(sys.modules["bnlab.chapters.fake"], "parts", with_another)
-    recording.record("90", {}, folder=tmp_path)  # no number moved, but a table is not there
-    assert "more" in recorded.read(tmp_path / "90").tables
+    with monkeypatch.context() as elsewhere:  # no number moved, but a table is not there
+        elsewhere.setattr(provenance, "commit", lambda: "fedcba9876543210")
+        recording.record("90", {}, folder=tmp_path)
+    assert CALLS == []
+    result = recorded.read(tmp_path / "90")
+    assert list(result.tables) == ["losses", "facts", "more"]
+    facts = result.provenance
+    assert facts["commit"] == "fedcba9876543210"
+    assert facts["part_commits"] == dict.fromkeys(["losses", "facts"], "0123456789abcdef")
+    assert set(facts["part_seconds"]) == {"losses", "facts", "more"}
+    assert result.tables["losses"].attrs["units"] == {"step": "steps", "loss": "1"}
+
+
+def test_parts_are_made_again_by_name_and_the_others_stay(house, tmp_path, monkeypatch, capsys):
+    recording.record("90", {}, folder=tmp_path)
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "90").glob("*.csv.gz")}
+    capsys.readouterr()
+    for commit in ("fedcba9876543210", "1111111111111111"):  # and so again, from the second to the third
+        CALLS.clear()
+        monkeypatch.setattr(provenance, "commit", lambda commit=commit: commit)
+        recording.record("90", {}, folder=tmp_path, again=["facts"])
+        assert CALLS == ["facts"]
+        facts = recorded.read(tmp_path / "90").provenance
+        assert (facts["commit"], facts["part_commits"]) == (commit, {"losses": "0123456789abcdef"})
+    assert {path.name: path.read_bytes() for path in (tmp_path / "90").glob("*.csv.gz")} == kept
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "  1/2 losses: as recorded before"
+    assert shown[1].startswith("  2/2 facts: 0.")
+    CALLS.clear()
+    line = refusal(RecordingError, recording.record, "90", {}, folder=tmp_path, again=["facts", "fact"])
+    assert line == "chapter 90 has no part 'fact': losses, facts."
+    assert CALLS == []
+
+
+@pytest.mark.parametrize("name", ["cpu", "device", "versions"])
+def test_on_another_machine_everything_is_made_again(house, tmp_path, monkeypatch, name):
+    recording.record("90", {}, folder=tmp_path)
+    CALLS.clear()
+    here = provenance.machine("cpu")
+    other = {"versions": {**here["versions"], "numpy": "1.0"}, "device": "another", "cpu": "another"}
+    monkeypatch.setattr(provenance, "machine", lambda device: here | {name: other[name]})
+    recording.record("90", {}, folder=tmp_path, again=["facts"])
+    assert CALLS == ["losses", "facts"]
+    assert "part_commits" not in recorded.read(tmp_path / "90").provenance
 
 
 def test_a_library_that_is_not_committed_is_refused_unless_said(house, tmp_path, monkeypatch):
@@ -345,12 +387,12 @@ def test_a_disk_that_is_full_loses_nothing_and_is_told_in_one_line(house, tmp_pa
     before = everything(out)
     with monkeypatch.context() as patch:
         full_disk(patch, lambda: "facts" in CALLS)
-        line = refusal(RecordingError, recording.record, "90", {}, folder=out, force=True)
+        line = refusal(RecordingError, recording.record, "90", {}, folder=out, again=[])
     assert "cannot be written (No space left on device): name a folder that can be." in line
     assert everything(out).items() >= before.items()
     parts_kept = {path.name for path in everything(out).keys() - before.keys()}
     assert parts_kept == {"losses.csv.gz", "losses.json"}  # the part before it, and no hidden file
-    recording.record("90", {}, folder=out, force=True)
+    recording.record("90", {}, folder=out, again=[])
     assert CALLS == ["losses", "facts", "facts"]
 
 
@@ -362,7 +404,7 @@ def test_a_disk_that_is_full_at_the_end_loses_nothing(house, tmp_path, monkeypat
         whole, saved = recorded.save, []
         patch.setattr(recorded, "save", lambda *content: (saved.append("begun"), whole(*content)))
         full_disk(patch, lambda: saved and (saved.append("table") or len(saved) > 2))  # from its second file on
-        line = refusal(recorded.RecordedError, recording.record, "90", {}, folder=out, force=True)
+        line = refusal(recorded.RecordedError, recording.record, "90", {}, folder=out, again=[])
     assert line == f"{out / '90'} cannot be written (No space left on device): name a folder that can be."
     assert everything(out / "90").items() >= before.items()
     assert not list((out / "90").glob(".*"))

@@ -12,9 +12,9 @@ import pandas as pd
 
 from bnlab.claims import book
 from bnlab.claims.cards import claim_cards
-from bnlab.claims.markup import display, mathematics, numbers
+from bnlab.claims.markup import display, listed, mathematics, numbers
 from bnlab.records import changes, recorded
-from bnlab.records.provenance import described
+from bnlab.records.provenance import PART_COMMITS, described
 
 __all__ = ["claim_cards", "provenance", "table"]
 
@@ -76,11 +76,18 @@ def provenance(result: "recorded.Recorded | None") -> None:
 
 def _source(facts: dict) -> str:
     """Say from which code a result comes, and what became of it since."""
-    head, dirty, _ = facts["commit"].partition("+")
     if facts["sources"] is None:
-        return f"recorded from uncommitted code after commit {head[:12]}, to be recorded again"
-    named = f"commit {head[:12]}" + ("+ and changes that were not committed" if dirty else "")
-    return f"{named}; sources of {len(facts['sources'])} modules, {_since(facts)}"
+        return f"recorded from uncommitted code after commit {facts['commit'][:12]}, to be recorded again"
+    stayed: dict[str, list[str]] = {}
+    for name, commit in facts.get(PART_COMMITS, {}).items():
+        stayed.setdefault(_named(commit), []).append(name)
+    earlier = "".join(f" ({listed(names)}: {commit})" for commit, names in stayed.items())
+    return f"{_named(facts['commit'])}{earlier}; sources of {len(facts['sources'])} modules, {_since(facts)}"
+
+
+def _named(commit: str) -> str:
+    head, dirty, _ = commit.partition("+")
+    return f"commit {head[:12]}" + ("+ and changes that were not committed" if dirty else "")
 
 
 def _since(facts: dict) -> str:

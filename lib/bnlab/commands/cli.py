@@ -127,7 +127,7 @@ def _parser() -> _Parser:
     record.add_argument("--device", choices=("auto", "cpu", "cuda"), help="the same as -p device ... (auto)")
     record.add_argument("--data-root", type=Path, help="where the data sets are (else BNLAB_DATA, else data/downloads)")
     record.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="the book's data/recorded if not given")
-    record.add_argument("--force", action="store_true", help="record again what is already recorded")
+    record.add_argument("--force", nargs="*", metavar="PART", help="make parts again that are recorded (all of them)")
     record.add_argument("--dirty", action="store_true", help="with a library that is not committed; the page says so")
     record.add_argument("--replace", action="store_true", help="put other parameters in the place of what is there")
     record.add_argument(
@@ -208,7 +208,7 @@ def _record(options: argparse.Namespace) -> int:
         device=device,
         data_root=options.data_root,
         folder=folder,
-        force=options.force,
+        again=options.force,
         dirty=options.dirty,
         replace=options.replace,
         scheduler=options.scheduler,

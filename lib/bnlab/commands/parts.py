@@ -27,9 +27,18 @@ class Part:
 
 
 def finish(
-    parts: Mapping[str, Callable[[], pd.DataFrame]], partial: Path, sources: Sources | None = None
+    parts: Mapping[str, Callable[[], pd.DataFrame]],
+    partial: Path,
+    sources: Sources | None = None,
+    stay: Mapping[str, Part] | None = None,
 ) -> dict[str, Part]:
     """Make every part that ``partial`` does not hold yet, keeping each at once; earlier attempts' seconds count.
+
+    Args:
+        parts: tables by name, each with what makes it.
+        partial: the folder where finished parts are kept.
+        sources: what decides them.
+        stay: those that an earlier recording has and that are not made again.
 
     Raises:
         RecordingError: ``partial`` cannot be written; runs of a part failed or cannot be kept; or a source changed
@@ -39,7 +48,9 @@ def finish(
     _write(partial)
     done = {}
     for number, (name, make) in enumerate(parts.items(), 1):
-        part, note = _kept(partial, name), "kept from before"
+        part, note = (stay or {}).get(name), "as recorded before"
+        if part is None:
+            part, note = _kept(partial, name), "kept from before"
         if part is None:
             part = _made(name, make)
             if sources is not None and (changed := sources.changed()):

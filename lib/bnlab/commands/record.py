@@ -8,38 +8,21 @@ takes a ``folder`` besides, and keeps each of them there.
 
 import inspect
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 from bnlab.commands import parameters
 from bnlab.commands.parts import finish, say
-from bnlab.commands.presets import Preset, RecordingError, choose, data_of, read_preset, scale_of
-from bnlab.records import experiments, keys, provenance, recorded
-from bnlab.records.arithmetic import Arithmetic, engine_of, fixed
-from bnlab.records.changes import explained, read_changes
+from bnlab.commands.plan import Plan, known_chapter, prepare
+from bnlab.commands.presets import Preset, RecordingError, choose, read_preset, scale_of
+from bnlab.commands.standing import Staying, stands, staying
+from bnlab.records import experiments, provenance, recorded
+from bnlab.records.arithmetic import fixed
 from bnlab.records.files import LockedError, locked
+from bnlab.records.provenance import PART_COMMITS
 from bnlab.sweeps.stopping import stopping
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be recorded, settled before any work: nothing that decides a number is looked up later."""
-
-    number: str
-    experiment: Callable
-    chosen: dict[str, object]  # as the provenance shows them
-    arguments: dict[str, object]  # as the experiment takes them
-    data: dict[str, object] | None  # as `provenance.data_facts` makes them
-    arithmetic: Arithmetic
-    sources: keys.Sources
-
-    def key(self, hashes: Mapping[str, str] | None = None) -> str:
-        """Name the recording; with other sources, as they would have named it."""
-        hashes = self.sources.hashes if hashes is None else hashes
-        return keys.recording_key(self.number, self.chosen, hashes, provenance.checksums(self.data), self.arithmetic)
 
 
 def record(
@@ -50,7 +33,7 @@ def record(
     device: str = "auto",
     data_root: Path | None = None,
     folder: Path,
-    force: bool = False,
+    again: Sequence[str] | None = None,
     dirty: bool = False,
     replace: bool = False,
     scheduler: str = "",
@@ -64,7 +47,7 @@ def record(
         device: "auto", "cpu" or "cuda"; the data are loaded there.
         data_root: where the data sets are.
         folder: ``data/recorded``. A recording that is not of the document's scale goes into ``own/`` in it.
-        force: record again what is already recorded.
+        again: parts to make again though they are recorded; empty: all. None: those alone that are not recorded.
         dirty: record with a library that is not committed; the page then says so.
         replace: put a recording with other parameters than the preset's in the place of the one that is there.
         scheduler: address of a Dask cluster that makes the single runs of a sweep; empty: this machine does.
@@ -74,8 +57,8 @@ def record(
 
     Raises:
         RecordingError: the chapter records nothing, the preset is missing or unreadable, the experiment refuses, the
-            library is not committed, somebody else records the chapter, another recording would be replaced, or the
-            cluster cannot be used.
+            library is not committed, somebody else records the chapter, it has no part of a name, another recording
+            would be replaced, or the cluster cannot be used.
         ParameterError: an unknown parameter or a wrong type.
     """
     number = known_chapter(chapter)
@@ -95,8 +78,17 @@ def record(
             stack.enter_context(_alone(number, folder, target))
             if scheduler:
                 stack.enter_context(_on_cluster(scheduler))
-            if not _is_there(target, plan, wanted, replace, folder) or force:
-                _work(plan, facts, folder, target)
+            known, made = _read(target, number), _parts(plan, folder)
+            _refuse_unknown(again, made, number)
+            standing = known is not None and stands(known, plan, folder)
+            # An explained change may have added a table, which moved no number of those that are there.
+            if standing and again is None and set(made) <= set(known.tables):
+                say(f"chapter {number}: already recorded with these parameters, this library and these data.")
+                return target
+            if known is not None and not standing and not replace:
+                _refuse_another(known, target, plan, wanted)
+            stay = staying(known, target, facts, made, again) if standing else Staying()
+            _work(plan, made, facts, folder, target, stay)
     return target
 
 
@@ -137,39 +129,6 @@ def _on_cluster(address: str) -> Iterator[None]:
             yield
 
 
-def known_chapter(chapter: str) -> str:
-    """Give a chapter's number with two digits; raise RecordingError where the chapter records nothing."""
-    number = str(chapter).zfill(2)
-    if number not in experiments.EXPERIMENTS:
-        there = ", ".join(experiments.EXPERIMENTS)
-        raise RecordingError(f"chapter {chapter} has no full-scale run: those with one are {there}.")
-    return number
-
-
-def prepare(
-    number: str, experiment: Callable, chosen: Mapping[str, object], device: str, data_root: Path | None
-) -> Plan:
-    """Load the data onto the device and settle what decides the numbers.
-
-    Raises:
-        RecordingError: the data cannot be given.
-    """
-    arguments, shown, takes = dict(chosen), dict(chosen), inspect.signature(experiment).parameters
-    loaded = {}
-    for argument, name in data_of(chosen).items():
-        loaded[argument] = arguments[argument] = _load(name, chosen.get("size"), data_root, device)
-        if name.startswith("folder:"):  # the checksum says which data; where they lay is nobody's business
-            shown[argument] = "folder:" + Path(name.removeprefix("folder:")).name
-    if "size" not in takes:
-        arguments.pop("size", None)
-    data = provenance.data_facts(loaded)
-    if "device" in takes:
-        arguments["device"] = device
-    sources = keys.Sources.of(experiments.module_name(number))
-    engine = engine_of(device, sources.hashes, sweep="folder" in takes)
-    return Plan(number, experiment, shown, arguments, data, Arithmetic.now(device, engine), sources)
-
-
 def _facts(plan: Plan, device: str) -> dict[str, object]:
     """What the provenance will say, but for what only the work can tell."""
     return {
@@ -183,32 +142,32 @@ def _facts(plan: Plan, device: str) -> dict[str, object]:
     }
 
 
-def _is_there(target: Path, plan: Plan, wanted: Preset, replace: bool, folder: Path) -> bool:
-    """Tell whether the very recording is there; refuse to put one with other parameters in its place unasked.
+def _read(target: Path, number: str) -> recorded.Recorded | None:
+    """Read the recording that is there; None where there is none, or a damaged one.
 
     Raises:
-        RecordingError: another one is there; or one that cannot be looked at.
+        RecordingError: one is there that cannot be looked at.
     """
     try:
-        known = recorded.read(target)
+        return recorded.read(target)
     except recorded.UnreadableError as error:
         raise RecordingError(str(error)) from None
     except recorded.RecordedError:
-        say(f"chapter {plan.number}: the result that is there is damaged, it is recorded again.")
-        return False
-    if known is None:
-        return False
-    facts = known.provenance
-    if facts["sources"] and facts["key"] == plan.key(facts["sources"]):
-        rows = explained(facts["sources"], plan.sources.hashes, read_changes(folder, plan.number))
-        # An explained change may have added a table, which moved no number of those that are there.
-        if rows is not None and set(_parts(plan, folder)) <= set(known.tables):
-            say(f"chapter {plan.number}: already recorded with these parameters, this library and these data.")
-            return True
-    if facts["parameters"] != plan.chosen and plan.chosen != choose(plan.experiment, wanted.values) and not replace:
+        say(f"chapter {number}: the result that is there is damaged, it is recorded again.")
+        return None
+
+
+def _refuse_another(known: recorded.Recorded, target: Path, plan: Plan, wanted: Preset) -> None:
+    """Refuse to put a recording with other parameters than the preset's in the place of one that has others."""
+    if known.provenance["parameters"] != plan.chosen and plan.chosen != choose(plan.experiment, wanted.values):
         remedy = "say --replace to put this one in its place, or -o FOLDER to put it elsewhere"
         raise RecordingError(f"{target} holds a recording with other parameters: {remedy}.")
-    return False
+
+
+def _refuse_unknown(again: Sequence[str] | None, parts: Mapping[str, Callable], number: str) -> None:
+    for name in again or ():
+        if name not in parts:
+            raise RecordingError(f"chapter {number} has no part {name!r}: {', '.join(parts)}.")
 
 
 def _parts(plan: Plan, folder: Path) -> Mapping[str, Callable]:
@@ -226,9 +185,11 @@ def _parts(plan: Plan, folder: Path) -> Mapping[str, Callable]:
         raise RecordingError(f"chapter {plan.number}: {error}") from None
 
 
-def _work(plan: Plan, facts: Mapping[str, object], folder: Path, target: Path) -> None:
+def _work(
+    plan: Plan, parts: Mapping[str, Callable], facts: Mapping[str, object], folder: Path, target: Path, stay: Staying
+) -> None:
     partial = folder / ".partial" / f"{plan.number}-{facts['key'][:16]}"
-    done = finish(_parts(plan, folder), partial, plan.sources)
+    done = finish(parts, partial, plan.sources, stay.parts)
     recorded.save(
         target,
         {name: part.content for name, part in done.items()},
@@ -237,15 +198,7 @@ def _work(plan: Plan, facts: Mapping[str, object], folder: Path, target: Path) -
             "seconds": round(sum(part.seconds for part in done.values()), 1),
             "part_seconds": {name: round(part.seconds, 1) for name, part in done.items()},
             "units": {name: part.units for name, part in done.items()},
+            **({PART_COMMITS: stay.commits} if stay.commits else {}),
         },
     )
     shutil.rmtree(partial, ignore_errors=True)
-
-
-def _load(name: str, size: int | None, data_root: Path | None, device: str):
-    from bnlab import datasets  # late: an experiment without data needs neither torchvision nor scikit-learn
-
-    try:
-        return datasets.load(name, root=data_root, size=size, device=device)
-    except datasets.DatasetError as error:
-        raise RecordingError(str(error)) from None

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from bnlab.commands import parameters
+from bnlab.commands.plan import known_chapter, prepare
 from bnlab.commands.presets import RecordingError, choose
-from bnlab.commands.record import known_chapter, prepare
 from bnlab.records import experiments, provenance, recorded
 from bnlab.records.arithmetic import fixed
 from bnlab.records.packing import pack, unpack

@@ -28,6 +28,8 @@ FIELDS = {
     "tables": dict,
     "units": dict,
 }
+# Where tables stayed when others were recorded: from which commit those are. Absent where all are of one.
+PART_COMMITS = "part_commits"
 MAIN = "dataset"  # the argument that every experiment with data has
 OTHERS = "others"  # of ``data``: the entry of all further data sets, by argument
 SCALES = ("full", "own")  # the document's, as the preset declares it; anything else
@@ -43,10 +45,18 @@ def check_facts(facts: object) -> None:
             raise ValueError(f"{name} is missing or of a wrong type")
     texts = [*facts["tables"].values(), *(facts["versions"].get(name) for name in ("bnlab", "torch"))]
     texts += (facts["sources"] or {}).values()
+    earlier = facts.get(PART_COMMITS, {})
+    if not isinstance(earlier, dict) or not set(earlier) <= set(facts["tables"]):
+        raise ValueError(f"{PART_COMMITS} is no mapping from tables to commits")
+    if not all(type(seconds) in (int, float) for seconds in facts["part_seconds"].values()):
+        raise ValueError("part_seconds is no mapping from tables to numbers")
+    if not all(isinstance(units, dict) for units in facts["units"].values()):
+        raise ValueError("units is no mapping from tables to units of columns")
+    texts += [*earlier.values(), *(unit for units in facts["units"].values() for unit in units.values())]
     for named in _each(facts["data"]).values():
         texts += [named.get(key) for key in ("title", "checksum")]
     if not all(isinstance(text, str) for text in texts):
-        raise ValueError("a checksum, version or title is missing")
+        raise ValueError("a checksum, version, commit, unit or title is missing")
     if facts["scale"] not in SCALES:
         raise ValueError(f"scale is {facts['scale']!r}, not one of {', '.join(SCALES)}")
 
