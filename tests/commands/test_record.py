@@ -203,6 +203,13 @@ def test_another_library_is_another_recording(house, tmp_path, monkeypatch):
     assert CALLS == ["losses", "facts"]
 
 
+def with_another(**given):
+    return parts(**given) | {"more": lambda: pd.DataFrame({"x": [1]})}
+
+
+with_another.__signature__ = inspect.signature(parts)
+
+
 def test_a_change_that_is_explained_is_no_other_recording(house, tmp_path, monkeypatch, capsys):
     another_library(monkeypatch, "a" * 64)
     recording.record("90", {}, folder=tmp_path)
@@ -213,11 +220,6 @@ def test_a_change_that_is_explained_is_no_other_recording(house, tmp_path, monke
     recording.record("90", {}, folder=tmp_path)
     assert CALLS == []
     assert "already recorded" in capsys.readouterr().out
-
-    def with_another(**given):
-        return parts(**given) | {"more": lambda: pd.DataFrame({"x": [1]})}
-
-    with_another.__signature__ = inspect.signature(parts)
     monkeypatch.setattr(sys.modules["bnlab.chapters.fake"], "parts", with_another)
     with monkeypatch.context() as elsewhere:  # no number moved, but a table is not there
         elsewhere.setattr(provenance, "commit", lambda: "fedcba9876543210")
@@ -260,9 +262,29 @@ def test_on_another_machine_everything_is_made_again(house, tmp_path, monkeypatc
     here = provenance.machine("cpu")
     other = {"versions": {**here["versions"], "numpy": "1.0"}, "device": "another", "cpu": "another"}
     monkeypatch.setattr(provenance, "machine", lambda device: here | {name: other[name]})
-    recording.record("90", {}, folder=tmp_path, again=["facts"])
+    before = {path: path.read_bytes() for path in (tmp_path / "90").iterdir()}
+    line = refusal(RecordingError, recording.record, "90", {}, folder=tmp_path, again=["facts"])
+    assert line.startswith("chapter 90: nothing is recorded that could stay beside facts, with these parameters")
+    assert CALLS == []
+    assert {path: path.read_bytes() for path in (tmp_path / "90").iterdir()} == before
+    monkeypatch.setattr(sys.modules["bnlab.chapters.fake"], "parts", with_another)
+    recording.record("90", {}, folder=tmp_path)
     assert CALLS == ["losses", "facts"]
     assert "part_commits" not in recorded.read(tmp_path / "90").provenance
+
+
+def test_parts_named_where_nothing_can_stay_are_refused_and_all_of_them_are_made(house, tmp_path, monkeypatch):
+    assert "nothing is recorded" in refusal(
+        RecordingError, recording.record, "90", {}, folder=tmp_path, again=["facts"]
+    )
+    recording.record("90", {}, folder=tmp_path, again=["facts", "losses"])
+    assert CALLS == ["losses", "facts"]
+    CALLS.clear()
+    another_library(monkeypatch)
+    assert "nothing is recorded" in refusal(
+        RecordingError, recording.record, "90", {}, folder=tmp_path, again=["facts"]
+    )
+    assert CALLS == []
 
 
 def test_a_library_that_is_not_committed_is_refused_unless_said(house, tmp_path, monkeypatch):

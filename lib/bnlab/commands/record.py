@@ -88,6 +88,7 @@ def record(
             if known is not None and not standing and not replace:
                 _refuse_another(known, target, plan, wanted)
             stay = staying(known, target, facts, made, again) if standing else Staying()
+            _refuse_all(again, made, stay, number)
             _work(plan, made, facts, folder, target, stay)
     return target
 
@@ -168,6 +169,15 @@ def _refuse_unknown(again: Sequence[str] | None, parts: Mapping[str, Callable], 
     for name in again or ():
         if name not in parts:
             raise RecordingError(f"chapter {number} has no part {name!r}: {', '.join(parts)}.")
+
+
+def _refuse_all(again: Sequence[str] | None, parts: Mapping[str, Callable], stay: Staying, number: str) -> None:
+    """Refuse to make hours of parts again where some were named, and the rest was to stay."""
+    if again and not stay.parts and set(parts) > set(again):
+        raise RecordingError(
+            f"chapter {number}: nothing is recorded that could stay beside {', '.join(again)}, with these parameters, "
+            "these data, this library (or explained changes) and this machine: say --force alone to make all parts."
+        )
 
 
 def _parts(plan: Plan, folder: Path) -> Mapping[str, Callable]:
