@@ -78,19 +78,34 @@ def record(
             stack.enter_context(_alone(number, folder, target))
             if scheduler:
                 stack.enter_context(_on_cluster(scheduler))
-            known, made = _read(target, number), _parts(plan, folder)
-            _refuse_unknown(again, made, number)
-            standing = known is not None and stands(known, plan, folder)
-            # An explained change may have added a table, which moved no number of those that are there.
-            if standing and again is None and set(made) <= set(known.tables):
-                say(f"chapter {number}: already recorded with these parameters, this library and these data.")
-                return target
-            if known is not None and not standing and not replace:
-                _refuse_another(known, target, plan, wanted)
-            stay = staying(known, target, facts, made, again) if standing else Staying()
-            _refuse_all(again, made, stay, number)
-            _work(plan, made, facts, folder, target, stay)
+            _make_what_is_missing(plan, facts, folder, target, again, None if replace else wanted)
     return target
+
+
+def _make_what_is_missing(
+    plan: Plan,
+    facts: Mapping[str, object],
+    folder: Path,
+    target: Path,
+    again: Sequence[str] | None,
+    wanted: Preset | None,
+) -> None:
+    """Make the parts that are not recorded yet, and those of ``again``.
+
+    ``wanted``: the preset whose parameters alone may take the place of others; None: any may.
+    """
+    known, parts = _read(target, plan.number), _parts(plan, folder)
+    _refuse_unknown(again, parts, plan.number)
+    standing = known is not None and stands(known, plan, folder)
+    # An explained change may have added a table, which moved no number of those that are there.
+    if standing and again is None and set(parts) <= set(known.tables):
+        say(f"chapter {plan.number}: already recorded with these parameters, this library and these data.")
+        return
+    if known is not None and not standing and wanted is not None:
+        _refuse_another(known, target, plan, wanted)
+    stay = staying(known, target, facts, parts, again) if standing else Staying()
+    _refuse_all(again, parts, stay, plan.number)
+    _work(plan, parts, facts, folder, target, stay)
 
 
 @contextmanager
