@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 
 from bnlab.figures.shapes import subplots
@@ -41,8 +44,7 @@ def flips(reach: pd.DataFrame):
             axes.annotate(LOOKS[word][0], (column, row), ha="center", va="center", color="w" if dark else "k")
     names = ["the book's own" if name == "nothing" else name for name in wide.index]
     axes.set_yticks(range(len(names)), names)
-    axes.set_xticks(range(len(wide.columns)), wide.columns, size="small")
-    axes.grid(visible=False)
+    _name_claims(axes, wide.columns)
     words = ", ".join(f"{letter} {name}" for name, (letter, _) in LOOKS.items() if (wide == name).any(axis=None))
     axes.set_title(words, loc="left", size="small")
     return figure
@@ -66,6 +68,11 @@ def agreement(shares: pd.DataFrame):
             colour = "k" if value > BRIGHT else "w"
             axes.annotate(told, (column, row), ha="center", va="center", color=colour, size="small")
     axes.set_yticks(range(len(rows)), rows)
-    axes.set_xticks(range(len(columns)), columns, size="small")
-    axes.grid(visible=False)
+    _name_claims(axes, columns)
     return figure
+
+
+def _name_claims(axes: Axes, claims: Sequence[str]) -> None:
+    """Write claims below their columns, slanted: ten of them side by side overlap."""
+    axes.set_xticks(range(len(claims)), claims, size="small", rotation=45, ha="right", rotation_mode="anchor")
+    axes.grid(visible=False)

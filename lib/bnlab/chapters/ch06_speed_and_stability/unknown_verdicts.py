@@ -41,10 +41,10 @@ def by_setting(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:
     """The verdicts under each setting of the tables named ``unknown...``, as `settings_left_open`; or None."""
     asked = (
         ("unknowns", UNKNOWNS, EARLY + LATE, QUESTIONS),
+        ("unknown_order", UNKNOWNS, OF_ORDER, (_late,)),
         ("unknown_rates", WITHOUT_THRESHOLDS, OF_RATES, (lambda runs: causes.higher_rates(runs, **WHERE),)),
         ("unknown_arms", WITHOUT_THRESHOLDS, OF_ARMS, (lambda runs: causes.shares_of_the_gap(runs, **WHERE),)),
         ("unknown_caps", WITHOUT_THRESHOLDS, OF_CAPS, (lambda runs: causes.capped(runs, **WHERE),)),
-        ("unknown_order", UNKNOWNS, OF_ORDER, (_late,)),
         ("unknown_warm_up", WITHOUT_THRESHOLDS, OF_WARM_UPS, (_after_warm_ups,)),
     )
     found = [settings_left_open.by_setting(tables[name], *how) for name, *how in asked if name in tables]
