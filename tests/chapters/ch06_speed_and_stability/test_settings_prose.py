@@ -63,9 +63,18 @@ def test_what_was_expected_of_equivalence_is_told_with_what_came(rate, images, m
     table = pd.DataFrame({"claim": "C-Order", "changed": changed, "verdict": ["reproduced", rate, images, *many]})
     said = settings_prose.expected(table)
     assert came in said
+    elsewhere = settings_prose.equivalent_elsewhere(table)
+    assert elsewhere.startswith("After 6 and 7 epochs it is reproduced in the book's own setting; of the others ")
+    assert elsewhere.endswith(f", reproduced in {came.partition(': in ')[2].rstrip(')')}.")
     words = {"reproduced": "stays reproduced", "not judged": "cannot be judged"}
     assert f"with another rate of everything else it {words.get(rate, f'becomes {rate}')}" in said
     assert f"with images without margins it {words.get(images, f'becomes {images}')})" in said
+
+
+def test_without_its_runs_nothing_is_said_of_equivalence_elsewhere():
+    assert settings_prose.equivalent_elsewhere(None) == ""
+    none = pd.DataFrame([("C-Fig5", "nothing", "partly")], columns=["claim", "changed", "verdict"])
+    assert settings_prose.equivalent_elsewhere(none) == ""
 
 
 def test_what_was_expected_of_warm_ups_is_told_with_what_came():

@@ -9,6 +9,7 @@ import pandas as pd
 
 from bnlab.chapters.ch06_speed_and_stability import survival
 from bnlab.chapters.ch06_speed_and_stability.unknown_causes import CAPS
+from bnlab.chapters.ch06_speed_and_stability.unknown_order import EPOCHS
 from bnlab.claims import settings_left_open
 from bnlab.claims.ledger import Verdict
 from bnlab.claims.markup import listed
@@ -45,6 +46,22 @@ def expected(reach: pd.DataFrame | None, warmed: pd.DataFrame | None = None) -> 
     there = () if reach is None else set(reach["claim"])
     said = [make(reach[reach["claim"] == claim]) for claim, make in makers.items() if claim in there]
     return f"Expected before their runs were made: {'; '.join(said)}." if said else ""
+
+
+def equivalent_elsewhere(reach: pd.DataFrame | None) -> str:
+    """Say in how many other settings BN matches BN_Suppress, and in the book's own; nothing where that was not run.
+
+    Args:
+        reach: what `unknown_verdicts.by_setting` gives, or None.
+    """
+    found = None if reach is None else reach[reach["claim"] == "C-Order"]
+    if found is None or found.empty:
+        return ""
+    own = found.loc[found["changed"] == BOOK, "verdict"].iloc[0]
+    return (
+        f"After {listed([str(epoch) for epoch in EPOCHS])} epochs it is {own} in the book's own setting; of the others "
+        f"that the document leaves open, reproduced in {_reproduced(found)}."
+    )
 
 
 def _of_speed(found: pd.DataFrame) -> str:
