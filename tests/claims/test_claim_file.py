@@ -14,8 +14,8 @@ CHANGE = {"date": "2026-11-28", "earlier": "above 2", "why": "the 2 was ours", "
 
 # Criteria changed, and sizes, seeds or tolerances settled, when a result had been seen; the history shows each.
 EXCEPTIONS = (
-    "C-Fig6 C-Fig8b C-BN-LR C-Order C-Drift C-Fig10a E-Batch C-SGD C-Fig9 B-Xav E-Bwd2 E-Noise2 C-Eq1 C-D E-Conv "
-    "E-Cost C-Def C-Fig7 C-Fig8a C-Sep C-First A-NLMS"
+    "C-Fig6 C-Fig8b C-BN-LR C-Order C-Drift C-Fig10a C-99-95 E-Batch C-SGD C-Fig9 B-Xav E-Bwd2 E-Noise2 C-Eq1 C-D "
+    "E-Conv E-Cost C-Def C-Fig7 C-Fig8a C-Sep C-First A-NLMS"
 )
 OF_CHAPTERS_11_AND_12 = "E-Dec3 E-Dec4 E-Dec4b E-HS1 E-OLS6 E-OLS4 E-Margin E-NTK1 E-HS5"
 

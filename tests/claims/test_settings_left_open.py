@@ -50,12 +50,17 @@ def test_what_differs_is_named(changes, word):
     assert settings_left_open.changed({**BOOK, **changes}, UNKNOWNS) == word
 
 
-def test_a_sentence_names_what_turns_a_verdict_alone():
-    table = reach(C_Fig6="reproduced/partly/reproduced", C_Fig7="partly/partly/not judged")
+def test_a_sentence_names_what_turns_a_verdict_alone_and_what_leaves_it_open():
+    table = reach(C_Fig6="reproduced/partly/reproduced", C_Fig7="partly/partly/not judged", C_Sep="partly/reported/N")
     assert settings_left_open.sentence(table) == (
         "In settings that the document leaves open, the verdict of the same runs in the book's own setting comes out "
-        "again for C-Fig6 (reproduced) in 1 of 2 (turned by gain 3.0, changed alone); C-Fig7 (partly) in 1 of 2."
+        "again for C-Fig6 (reproduced) in 1 of 2 (turned by gain 3.0, changed alone); C-Fig7 (partly) in 1 of 2, "
+        "undecided in 1; C-Sep (partly) in 0 of 2, undecided in 1 (left open by gain 3.0, changed alone)."
     )
+    both = pd.concat([table, table[table["changed"] == "gain 3.0"].assign(changed="decay 0.99", verdict="partly")])
+    both.loc[both["changed"] == "decay 0.99", "verdict"] = ["not judged", "not reproduced", "partly"]
+    said = settings_left_open.sentence(both)
+    assert "C-Fig6 (reproduced) in 1 of 3, undecided in 1 (turned by gain 3.0; left open by decay 0.99, changed" in said
     assert "not recorded yet" in settings_left_open.sentence(None)
 
 

@@ -19,6 +19,7 @@ from bnlab.tables import table
 
 UNJUDGED = "not judged"
 HOLDS = ("reproduced", "corrected")
+UNDECIDED = (UNJUDGED, "reported")
 BOOK, MANY = "nothing", "many"  # what is changed in the book's own setting, and where it is more than one thing
 
 Question = Callable[[pd.DataFrame], Sequence[Verdict]]
@@ -91,15 +92,23 @@ def counts(reach: pd.DataFrame) -> pd.DataFrame:
 
 
 def sentence(reach: pd.DataFrame | None) -> str:
-    """Say in how many settings each verdict comes out again, and which single change turns it; None is not recorded."""
+    """Say in how many settings each verdict comes out again or is open, and which single change does that to it.
+
+    Args:
+        reach: what `by_setting` gives; None is not recorded.
+    """
     if reach is None:
         return "Settings that the document leaves open are not recorded yet."
     words = []
     for row in counts(reach).itertuples():
-        own = reach[(reach["claim"] == row.claim) & ~reach["changed"].isin((BOOK, MANY))]
-        turned = own.loc[own["verdict"] != row.verdict, "changed"].tolist()
-        told = f" (turned by {listed(turned)}, changed alone)" if turned else ""
-        words.append(f"{row.claim} ({row.verdict}) in {row.agree} of {row.settings}{told}")
+        others = reach[(reach["claim"] == row.claim) & (reach["changed"] != BOOK) & (reach["verdict"] != row.verdict)]
+        undecided = others["verdict"].isin(UNDECIDED)
+        alone = others["changed"] != MANY
+        kinds = (("turned by", others[alone & ~undecided]), ("left open by", others[alone & undecided]))
+        told = "; ".join(f"{how} {listed(own['changed'].tolist())}" for how, own in kinds if len(own))
+        told = f" ({told}, changed alone)" if told else ""
+        count = f", undecided in {undecided.sum()}" if undecided.any() else ""
+        words.append(f"{row.claim} ({row.verdict}) in {row.agree} of {row.settings}{count}{told}")
     return (
         "In settings that the document leaves open, the verdict of the same runs in the book's own setting comes out "
         f"again for {'; '.join(words)}."

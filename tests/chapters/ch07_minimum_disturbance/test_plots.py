@@ -39,6 +39,11 @@ def test_scales_and_constraints():
     )
     left, right = minimum_disturbance.input_scales(table).axes
     assert list(labelled(left)) == list(labelled(right)) == ["1", "2"]
+    for value in (3e6, 1e300, float("inf"), float("nan")):  # leaves the panel, and is not left out
+        table.loc[2, "error"] = value
+        line = labelled(minimum_disturbance.input_scales(table).axes[0])["1"]
+        assert len(line.get_ydata()) == 4
+        assert line.get_ydata()[2] == min(value, 1e8) if value == value else 1e8
     overshoot = pd.DataFrame([("x", 1, 2.0), ("x", 6, 7.0), ("y", 1, 0.0)], columns=["form", "channels", "ratio"])
     remaining = pd.DataFrame([("z", 1, 0.0), ("z", 30, 0.9)], columns=["form", "pixels", "share"])
     left, right = minimum_disturbance.constraints(overshoot, remaining, 25).axes
@@ -97,11 +102,15 @@ def test_a_lost_run_is_drawn_at_chance_where_whole_runs_are_looked_at(runs):
 
 def test_increases_and_ratios():
     matched = pd.DataFrame(
-        [(n, s, seed, 0.1 * seed) for n in ("none", "nlms_l2") for s in (3.0, 10.0) for seed in range(5)],
-        columns=["norm", "noise", "seed", "increase"],
+        [(n, s, seed, 0.1 * seed, seed != 3) for n in ("none", "nlms_l2") for s in (3.0, 10.0) for seed in range(5)],
+        columns=["norm", "noise", "seed", "increase", "reached"],
     )
     panels = noise_sensitivity.increases(matched).axes
     assert [axes.get_title() for axes in panels] == ["noise 3", "noise 10"]
+    for name in ("full", "none"):  # hollow where a seed does not stand at the level
+        seeds = [line for line in panels[0].lines if line.get_linestyle() == "None" and line.get_marker() != "|"]
+        drawn = [line.get_xdata() for line in seeds if line.get_fillstyle() == name]
+        assert np.sort(drawn, axis=1) == pytest.approx(np.array([[0, 10, 20, 40] if name == "full" else [30]] * 2))
     assert [label.get_text() for label in panels[0].get_yticklabels()] == ["Baseline", "NLMS, L2"]
     ratios = pd.DataFrame(
         [(w, n, seed, 8, s, s * s) for w in ("initial", "trained") for n in ("none", "batch") for seed in (0, 1)

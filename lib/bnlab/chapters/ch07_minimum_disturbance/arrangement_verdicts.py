@@ -133,7 +133,8 @@ def drift(powers: pd.DataFrame, directions: pd.DataFrame, epochs: int, *, scale:
         measured=f"$\\gamma^2 + \\beta^2$ within 0.5 and 2 for at least {held.min():.0%} of channels at every step "
         f"looked at (range {_range(wide)}), for 90 % or more in {(held >= MOST).sum()} of {len(held)} seeds; cosine "
         f"with the direction of NLMS never below its first value in {(change >= 0).sum()} (lowest "
-        f"{_range(along.min(axis=1))}, first {_range(along[0])})",
+        f"{_range(along.min(axis=1))}, first {_range(along[0])}; median first {along[0].median():.2f}, last "
+        f"{along[along.columns[-1]].median():.2f})",
     )
     return [verdict]
 

@@ -68,8 +68,10 @@ def frontier(finals: pd.DataFrame, noise: float, level: float):
 def increases(matched: pd.DataFrame):
     """Plot the increase of the error by noise at one clean error: every seed, and the median with its quartiles.
 
+    A seed in which the method does not stand at that error is hollow.
+
     Args:
-        matched: `noise_matching.matched` of the runs: ``norm``, ``noise``, ``seed``, ``increase``.
+        matched: `noise_matching.matched` of the runs: ``norm``, ``noise``, ``seed``, ``increase``, ``reached``.
     """
     names = [name for name in NAMES if name in set(matched["norm"])]
     noises = groups(matched["noise"])
@@ -77,11 +79,15 @@ def increases(matched: pd.DataFrame):
     for axes, noise in zip(panels[0], noises, strict=True):
         rows = matched[matched["noise"] == noise].assign(increase=lambda table: 100 * table["increase"])
         for name, (low, middle, high) in quartiles(rows, "increase", "norm").iterrows():
-            values, height = rows.loc[rows["norm"] == name, "increase"], names.index(name)
+            own, height = rows[rows["norm"] == name], names.index(name)
+            values, reached = own["increase"], own["reached"]
             look = LOOKS[name]
             axes.plot([low, high], [height, height], color=look["color"], lw=7, alpha=0.25, ls="-")
             axes.plot(middle, height, "|", color=look["color"], ms=18, mew=2.5, ls="none")
-            axes.plot(values, [height] * len(values), look["marker"], color=look["color"], ms=5, ls="none")
+            for fill, there in (("full", reached), ("none", ~reached)):
+                points = values[there]
+                marker = {"marker": look["marker"], "fillstyle": fill, "color": look["color"], "ms": 5, "ls": "none"}
+                axes.plot(points, [height] * len(points), **marker)
         axes.axvline(0, color="black", lw=1, ls="-")
         axes.set(xlabel="increase (points)", title=f"noise {noise:g}")  # no longer: panels stand side by side
     panels[0][0].set_yticks(range(len(names)), [NAMES[name] for name in names])

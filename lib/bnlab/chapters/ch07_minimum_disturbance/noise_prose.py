@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import pandas as pd
 
 from bnlab.chapters.ch07_minimum_disturbance.long_runs import settled
-from bnlab.chapters.ch07_minimum_disturbance.noise_matching import around_best, best_rates, finals
+from bnlab.chapters.ch07_minimum_disturbance.noise_matching import (
+    around_best,
+    best_rates,
+    common_level,
+    finals,
+    matched,
+)
+from bnlab.chapters.ch07_minimum_disturbance.noise_verdicts import COMPARED, level_of_all
+from bnlab.claims import statistics
 from bnlab.claims.markup import listed
+from bnlab.randomness import generator
 
 NAMES = {
     "none": "Baseline",
@@ -104,7 +114,66 @@ def disturbed_told(runs: pd.DataFrame | None) -> str:
     noise = found["noise"].max()
     added = 100 * found[found["noise"] == noise].set_index("norm")["increase"].sort_values()
     told = [f"{NAMES[norm]} {points:.1f}" for norm, points in added.items()]
-    return f"In the long runs noise {noise:g} adds, in points (medians, the least first): {'; '.join(told)}."
+    ends = finals(runs).query("role == 'reported' and fc == 'frozen' and noise in (0, @noise)")
+    ends = ends[ends["rate"] == ends["norm"].map(best_rates(runs))]
+    wide = ends.pivot(index="seed", columns=["noise", "norm"], values="test_error")
+    by_seed, clean = wide[noise] - wide[0.0], 100 * wide[0.0].median()
+    holds = [str((by_seed[less] < by_seed[more]).sum()) for less, more in pairwise(added.index)]
+    apart = f"; each adds less than the next in {listed(holds)} of {len(by_seed)} seeds" if holds else ""
+    return (
+        f"In the long runs noise {noise:g} adds, in points (medians, the least first, each method at a clean error of "
+        f"its own, {clean.min():.1f} to {clean.max():.1f} percent): {'; '.join(told)}{apart}."
+    )
+
+
+def least_told(found: pd.DataFrame) -> str:
+    """Say how NLMS (L2) stands to the least disturbed of the others compared, at one clean error, seed by seed.
+
+    Args:
+        found: what `noise_verdicts.level_of_all` gives: runs under the strongest noise.
+    """
+    wide, least, effect = _beside_the_least(found)
+    first = (wide["nlms_l2"] < wide.drop(columns="nlms_l2").min(axis=1)).sum()
+    return (
+        f"NLMS (L2) minus {NAMES[least]}, the least of the other three, is {effect.median_difference:+.1f} points in "
+        f"the median of the seeds (bootstrap interval {effect.low:.1f} to {effect.high:.1f}), and NLMS is the least "
+        f"disturbed of the four in {first} of {len(wide)} seeds."
+    )
+
+
+def told_apart(found: pd.DataFrame) -> str:
+    """Say whether the interval of `least_told` tells NLMS from the least of the others: it excludes zero, or not."""
+    effect = _beside_the_least(found)[-1]
+    does = "tells" if effect.low > 0 or effect.high < 0 else "does not tell"
+    return f"the interval of their paired difference {does} apart"
+
+
+def _beside_the_least(found: pd.DataFrame) -> tuple[pd.DataFrame, str, statistics.PairedSummary]:
+    """Increases in points, seeds x methods; the least disturbed besides NLMS; NLMS minus that."""
+    wide = 100 * found.pivot(index="seed", columns="norm", values="increase")[list(COMPARED)]
+    least = wide.drop(columns="nlms_l2").median().idxmin()
+    return wide, least, statistics.paired_summary(wide["nlms_l2"], wide[least], generator(0, "bootstrap of figure 10"))
+
+
+def third_expectation(short: pd.DataFrame, long: pd.DataFrame) -> str:
+    """Say at which level the short runs stand in the third expectation, and what another level and the rates say of it.
+
+    Args:
+        short: what `noise_sensitivity.frontier` gives.
+        long: what `long_runs.long_runs` gives.
+    """
+    level, hardest = level_of_all(short)[0], common_level(short)
+    ends = settled(long)
+    noisy = ends[ends["noise"] == ends["noise"].max()].set_index("norm")["increase"]
+    at = matched(short, hardest)
+    there = at[at["noise"] == at["noise"].max()].groupby("norm")["increase"].median()
+    less = sum(noisy[norm] < there[norm] for norm in COMPARED)
+    before, after = best_rates(short), best_rates(long)
+    lower = sum(after[norm] < before[norm] for norm in COMPARED)
+    return (
+        f"There the short runs stand at the clean error {level:.2f}; at {hardest:.2f}, the best of the worst of them, "
+        f"the long runs add less to {less} of {len(COMPARED)}. The best rate is lower in the long runs for {lower}."
+    )
 
 
 def cost_told(runs: pd.DataFrame | None) -> str:

@@ -46,13 +46,14 @@ def input_scales(trajectories: pd.DataFrame):
     Args:
         trajectories: columns ``rule`` ("LMS" or "NLMS"), ``scale`` (of the input), ``step``, ``error`` (relative).
     """
-    seen = trajectories[(trajectories["error"] < 1e6) & (trajectories["error"] > 1e-9)]
+    ends = 1e-9, 1e7
+    seen = trajectories.assign(error=trajectories["error"].fillna(np.inf).clip(ends[0] / 10, 10 * ends[1]))
     looks = {name: look | {"marker": ""} for name, look in line_styles(groups(trajectories["scale"])).items()}
     nested = {name: look | {"linewidth": 5 - 1.6 * n} for n, (name, look) in enumerate(looks.items())}  # equal lines
     figure, panels = subplots(1, 2, height=3.8, sharey=True)
     for axes, (rule, drawn) in zip(panels, {"LMS": looks, "NLMS": nested}.items(), strict=True):
         lines(axes, seen[seen["rule"] == rule], "step", "error", "scale", looks=drawn, label="{:g}".format)
-        axes.set(xlabel="step $n$", title=rule, yscale="log", ylim=(1e-9, 1e6))
+        axes.set(xlabel="step $n$", title=rule, yscale="log", ylim=ends)
     panels[0].set_ylabel("weight error, over its start")
     legend_below(figure, 3, title="input times")
     return figure
