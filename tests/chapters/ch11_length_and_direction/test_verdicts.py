@@ -30,12 +30,12 @@ def scales(seeds=20):
     """Test errors that span 0.6 over the scales without BN, 0.1 with."""
     span = {"none": 0.6, "BN": 0.1, "BN, last layer scaled too": 0.3}
     rows = [
-        (arm, k, seed, 0.2 + span[arm] * (k > 0), 0.2 + span[arm] * (k > 0))
+        (arm, k, seed, 0.2 + span[arm] * (k > 0), 0.2 + span[arm] * (k > 0), False)
         for seed in range(seeds)
         for k in EXPONENTS
         for arm in ARMS
     ]
-    return pd.DataFrame(rows, columns=["arm", "exponent", "seed", "error", "error_running"])
+    return pd.DataFrame(rows, columns=["arm", "exponent", "seed", "error", "error_running", "diverged"])
 
 
 def rates(seeds=20, apart=0.01):
@@ -70,6 +70,20 @@ def changed(table, value, column, **where):
 
 def verdict(claim, found=GOOD, **other):
     return {one.id: one for one in verdicts.quick(found, tables(**other))}[claim].verdict
+
+
+def test_scales_at_which_networks_without_normalisation_diverge_are_told_apart():
+    assert comparisons.where_nobody_diverges(scales()) is None
+    lost = changed(scales(), True, "diverged", arm="none", exponent=4, seed=3)
+    kept = comparisons.where_nobody_diverges(lost)
+    assert set(kept["exponent"]) == {-4, 0}
+    (told,) = (one.measured for one in verdicts.quick(GOOD, tables(scales=lost)) if one.id == "E-Dec4")
+    assert "networks without it diverge, and count as guessing: in 0 of 20" in told
+    (plain,) = (one.measured for one in verdicts.quick(GOOD, tables()) if one.id == "E-Dec4")
+    assert "diverge" not in plain
+    with_bn = changed(scales(), True, "diverged", arm="BN", exponent=4)
+    assert comparisons.where_nobody_diverges(with_bn) is None
+    assert comparisons.where_nobody_diverges(changed(lost, True, "diverged", arm="none", exponent=0)) is None
 
 
 def test_everything_is_judged_once():

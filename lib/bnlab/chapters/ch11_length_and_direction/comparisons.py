@@ -87,6 +87,13 @@ def robustness(scales: pd.DataFrame) -> dict[str, Share]:
     return found
 
 
+def where_nobody_diverges(scales: pd.DataFrame) -> pd.DataFrame | None:
+    """The starts at scales at which no network without normalisation diverges; None if those are all, or not two."""
+    lost = scales.loc[(scales["arm"] == "none") & scales["diverged"].astype(bool), "exponent"].unique()
+    kept = scales[~scales["exponent"].isin(lost)]
+    return kept if len(lost) and len(set(kept["exponent"])) > 1 else None
+
+
 def collapse(rates: pd.DataFrame) -> Share:
     """Count the seeds in which the loss's spread at equal effective rate is below a fifth of that at equal rate.
 

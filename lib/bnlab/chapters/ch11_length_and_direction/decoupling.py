@@ -110,19 +110,21 @@ def initial_scales(
 
 def effective_rates(
     dataset: Dataset, shifts: Sequence[int], rate_exponents: Sequence[int], seeds: Sequence[int], *,
-    learning_rate: float, steps: int, batch_size: int,
+    learning_rate: float, steps: int, batch_size: int, eps: float | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """Test errors of LeNet with BN from scaled convolution weights, by the learning rate of the convolutions.
 
     ``rate``: of the convolutions, learning_rate 2^j; ``effective``: rate / 4^exponent, which is the rate over the
-    squared length of the weights, in units of the squared length at exponent 0.
+    squared length of the weights, in units of the squared length at exponent 0. ``eps``: of the normalisation; None:
+    that of the layers.
     """
     rows = []
     for seed in seeds:
         for exponent in shifts:
             for j in rate_exponents:
                 rate = learning_rate * 2.0**j
-                found = scaled_run(dataset, "batch", exponent, False, seed, rate, learning_rate, steps, batch_size)
+                how = (seed, rate, learning_rate, steps, batch_size, eps)
+                found = scaled_run(dataset, "batch", exponent, False, *how)
                 rows.append((exponent, rate, rate / 4.0**exponent, seed, *found))
     units = {"exponent": "powers of 2", "rate": "1", "effective": "1", "seed": "number"}
     return table(rows, units | MEASURED)
@@ -130,7 +132,7 @@ def effective_rates(
 
 def scaled_run(
     dataset: Dataset, norm: str, exponent: int, scale_last: bool, seed: int, rate: float, other_rate: float,
-    steps: int, batch_size: int,
+    steps: int, batch_size: int, eps: float | None = None,
 ) -> tuple[float, float, float, float, bool]:  # fmt: skip
     """Train LeNet from scaled weights; return what `MEASURED` names.
 
@@ -138,9 +140,12 @@ def scaled_run(
     still remember their start (mean 0, variance 1) after a few steps, and that start does not scale with the weights.
     ``error_running`` is the error with those averages. ``turned`` is the mean angle between first and last weights over
     the filters of both convolutions. Biases of scaled layers are scaled too, so that 2^exponent multiplies the whole
-    preactivation. A diverged run counts as guessing, with an infinite loss.
+    preactivation. A diverged run counts as guessing, with an infinite loss. ``eps``: of the normalisation; None: the
+    layers' own.
     """
     net = LeNet(dataset.train_images.shape[1], len(dataset.classes), norm, generator=generator(seed, "weights"))
+    if eps is not None:
+        net.norm1.eps = net.norm2.eps = eps
     with torch.no_grad():
         for layer in (net.conv1, net.conv2, *([net.fc] if scale_last else [])):
             layer.weight *= 2.0**exponent
