@@ -17,7 +17,7 @@ from bnlab.commands import parameters
 from bnlab.commands.parts import finish, say
 from bnlab.commands.plan import Plan, known_chapter, prepare
 from bnlab.commands.presets import Preset, RecordingError, choose, read_preset, scale_of
-from bnlab.commands.standing import Staying, stands, staying
+from bnlab.commands.staying import Staying, stands, staying
 from bnlab.records import experiments, provenance, recorded
 from bnlab.records.arithmetic import fixed
 from bnlab.records.files import LockedError, locked
