@@ -8,7 +8,9 @@ import pytest
 
 from bnlab import datasets
 from bnlab.chapters.ch06_speed_and_stability import channel_norms, unknown_order, unknown_verdicts
+from bnlab.claims import book
 from bnlab.measures.probes import SplitError
+from bnlab.records import recorded
 from bnlab.sweeps import points
 from bnlab.sweeps.points import Setting, complete
 from bnlab.sweeps.unknowns import UNKNOWNS
@@ -94,6 +96,16 @@ def test_a_setting_in_which_bn_diverges_decides_nothing():
     assert found["gain 3.0"] == "not judged"
     nobody = runs.assign(diverged=True, step=40, test_error=float("nan"))
     assert {*unknown_verdicts.by_setting({"unknown_order": nobody})["verdict"]} == {"not judged"}
+
+
+def test_the_recorded_runs_of_the_books_own_setting_are_those_of_the_long_runs():
+    tables = recorded.load(book.root() / "data" / "recorded", "06").tables
+    own = tables["unknown_order"]
+    own = own[(own[list(BOOK)] == pd.Series(BOOK)).all(axis=1)]
+    keys = ["norm", "learning_rate", "seed", "step"]
+    both = own.merge(tables["long_runs"], on=keys, suffixes=("", "_long"))
+    assert len(both) == 2 * 5  # of the epochs told there the seventh
+    assert (both["test_error"] == both["test_error_long"]).all()
 
 
 def test_epochs_are_named_where_the_verdicts_are_told():
